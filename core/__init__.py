@@ -1,0 +1,1 @@
+"""The pure rules: states, events, graphs, expressions and errors. No input, no output."""

@@ -1,0 +1,186 @@
+"""First tables.
+
+A copy of what `database.py` held at that time, on purpose: a migration must not change when the
+tables of today do.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from migrations.tables import create_or_complete
+
+revision = "0001"
+down_revision = None
+
+metadata = sa.MetaData()
+
+
+def _text(name: str, **options: Any) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, **options)
+
+
+def _number(name: str, **options: Any) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, **options)
+
+
+def _one_of(column: str, words: str, name: str) -> sa.CheckConstraint:
+    allowed = ", ".join(f"'{word}'" for word in words.split())
+    return sa.CheckConstraint(f'"{column}" IN ({allowed})', name=name)
+
+
+def _columns(names: str) -> list[sa.Column[str]]:
+    return [_text(name) for name in names.split()]
+
+
+def _numbers(names: str) -> list[sa.Column[int]]:
+    return [_number(name) for name in names.split()]
+
+
+workflows = sa.Table(
+    "workflows",
+    metadata,
+    _text("id", primary_key=True),
+    _text("organizationId"),
+    _text("name", nullable=False),
+    _text("data", nullable=False),
+    *_columns("tags createdAt updatedAt createdBy createdByName lastEditedBy lastEditedByName"),
+    _text("publishedVersionId"),
+    _number("activeVersionNumber"),
+    _number("isPublic"),
+)
+
+workflow_versions = sa.Table(
+    "workflow_versions",
+    metadata,
+    _text("id", primary_key=True),
+    *_columns("workflowId organizationId"),
+    _number("version"),
+    *_columns("name data description createdBy createdByName createdAt"),
+    _number("isProduction"),
+    sa.Index("cauce_versions_by_workflow", "workflowId", "version"),
+)
+
+workflow_executions = sa.Table(
+    "workflow_executions",
+    metadata,
+    _text("id", primary_key=True),
+    _text("workflowId", nullable=False),
+    _text("organizationId"),
+    _text("status", server_default="pending"),
+    _text("triggerType", server_default="manual"),
+    *_columns("inputs currentNodeId nodeResults finalOutput error createdAt startedAt completedAt"),
+    _text("triggeredByName"),
+    _number("versionNumber"),
+    # Ours. Rows of other applications have no epoch: no worker of ours touches them.
+    *_columns("workflowName reason leaseOwner cancelRequestedAt cancelledBy updatedAt"),
+    *_columns("orchestrator observability prefectFlowRunId"),
+    *_numbers("seq epoch flush interruptions claimAt deadlineAt priority maxParallel"),
+    *_numbers("totalNodes settledNodes completedNodes failedNodes skippedNodes"),
+    sa.Index(
+        "cauce_executions_claimable",
+        "claimAt",
+        sqlite_where=sa.text('"claimAt" IS NOT NULL'),
+        postgresql_where=sa.text('"claimAt" IS NOT NULL'),
+    ),
+    sa.Index("cauce_executions_by_workflow", "workflowId", "createdAt", "id"),
+    sa.Index("cauce_executions_by_time", "createdAt", "id"),
+    sa.Index(
+        "cauce_executions_by_owner",
+        "leaseOwner",
+        sqlite_where=sa.text('"leaseOwner" IS NOT NULL'),
+        postgresql_where=sa.text('"leaseOwner" IS NOT NULL'),
+    ),
+    _one_of(
+        "status", "pending running paused completed failed cancelled", "cauce_execution_status"
+    ),
+)
+
+execution_logs = sa.Table(
+    "execution_logs",
+    metadata,
+    _text("id", primary_key=True),
+    sa.Column(
+        "executionId",
+        sa.Text,
+        sa.ForeignKey("workflow_executions.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    *_columns("nodeId nodeType nodeLabel status inputData outputData error"),
+    _number("duration"),
+    _text("timestamp"),
+    _number("seq"),
+    sa.Index("cauce_logs_by_execution", "executionId", "seq"),
+)
+
+workflow_schedules = sa.Table(
+    "workflow_schedules",
+    metadata,
+    _text("id", primary_key=True),
+    _text("workflowId", nullable=False, unique=True),
+    _text("organizationId", nullable=False),
+    _number("intervalMs", nullable=False),
+    _text("lastRunAt"),
+    _number("enabled", server_default="1"),
+    *_columns("createdAt updatedAt"),
+)
+
+pending_approvals = sa.Table(
+    "pending_approvals",
+    metadata,
+    _text("id", primary_key=True),
+    *_columns("organizationId workflowId nodeId nodeLabel assignedUserId assignedUserName"),
+    _text("status", server_default="pending"),
+    *_columns("inputDataPreview createdAt updatedAt"),
+)
+
+node_runs = sa.Table(
+    "cauce_node_runs",
+    metadata,
+    _text("executionId", primary_key=True),
+    _text("nodeId", primary_key=True),
+    _number("iteration", primary_key=True, autoincrement=False),
+    _text("status", nullable=False),
+    _number("attempt", nullable=False, server_default="0"),
+    *_columns("startedAt completedAt"),
+    _number("duration"),
+    *_columns("ports output portOutputs error"),
+    _one_of(
+        "status",
+        "pending running waiting completed failed skipped cancelled",
+        "cauce_node_run_status",
+    ),
+    sqlite_with_rowid=False,
+)
+
+events = sa.Table(
+    "cauce_events",
+    metadata,
+    _text("executionId", primary_key=True),
+    _number("seq", primary_key=True, autoincrement=False),
+    _text("type", nullable=False),
+    _text("nodeId"),
+    _text("at", nullable=False),
+    _number("epoch", nullable=False),
+    _text("data", nullable=False),
+    sqlite_with_rowid=False,
+)
+
+payloads = sa.Table(
+    "cauce_payloads",
+    metadata,
+    _text("hash", primary_key=True),
+    _number("size", nullable=False),
+    _text("value", nullable=False),
+    _text("createdAt", nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+def upgrade() -> None:
+    for table in metadata.sorted_tables:
+        create_or_complete(table)
+
+
+def downgrade() -> None:
+    """The data stays: dropping tables is left to people."""

@@ -1,0 +1,69 @@
+"""Rows that more than one transition writes: events and node runs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from core.events import Event
+from core.status import TERMINAL_NODE
+from database import events, node_runs
+from store.clock import timestamp
+
+_SETTLED = [status.value for status in TERMINAL_NODE]
+
+_RUN_VALUES = (
+    "status",
+    "attempt",
+    "startedAt",
+    "completedAt",
+    "duration",
+    "ports",
+    "output",
+    "portOutputs",
+    "error",
+)
+_SAVE_RUN = (
+    node_runs.update()
+    .where(
+        node_runs.c.executionId == sa.bindparam("b_execution"),
+        node_runs.c.nodeId == sa.bindparam("b_node"),
+        node_runs.c.iteration == sa.bindparam("b_iteration"),
+        *(node_runs.c.status != word for word in _SETTLED),
+    )
+    .values({name: sa.bindparam(f"v_{name}") for name in _RUN_VALUES})
+)
+
+
+def _bound(execution_id: str, row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "b_execution": execution_id,
+        "b_node": row["nodeId"],
+        "b_iteration": row["iteration"],
+        **{f"v_{name}": row[name] for name in _RUN_VALUES},
+    }
+
+
+def save_node_runs(
+    connection: sa.Connection, execution_id: str, rows: Iterable[dict[str, Any]]
+) -> None:
+    """Write node runs (`NodeRecord.row`) by their keys; a settled one is never changed."""
+    connection.execute(_SAVE_RUN, [_bound(execution_id, row) for row in rows])
+
+
+def append_event(
+    connection: sa.Connection, execution_id: str, seq: int, epoch: int, event: Event
+) -> None:
+    """Append one event under a number that the caller has taken."""
+    connection.execute(
+        events.insert().values(
+            executionId=execution_id,
+            seq=seq,
+            type=event.type,
+            nodeId=event.node,
+            at=timestamp(),
+            epoch=epoch,
+            data=orjson.dumps(event.data()).decode(),
+        )
+    )

@@ -71,6 +71,21 @@ class Walk:
                 steps.ready.append(root)
         return steps
 
+    def resume(self, settled: Mapping[str, NodeResult]) -> Steps:
+        """Begin where an earlier segment ended: `settled` holds its results by node id."""
+        first = self.start()
+        steps = Steps(skipped=[node for node in first.skipped if node not in settled])
+        waiting = deque(first.ready)
+        while waiting:
+            node = waiting.popleft()
+            if node not in settled:
+                steps.ready.append(node)
+                continue
+            following = self.settle(node, settled[node])
+            waiting.extend(following.ready)
+            steps.skipped += [node for node in following.skipped if node not in settled]
+        return steps
+
     def settle(self, node: str, result: NodeResult) -> Steps:
         """Record a node's result and return what follows. A node settles once."""
         steps = Steps()

@@ -54,6 +54,8 @@ class Changes:
     payloads: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     current_node: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Columns of the execution's row that are written along: its flow run, how it is observed."""
     ending: Ending | None = None
 
     def __bool__(self) -> bool:

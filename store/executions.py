@@ -51,10 +51,12 @@ def final_output(row: Row) -> Any:
     return None if row["finalOutput"] is None else decode(row["finalOutput"])
 
 
-def inputs(connection: sa.Connection, execution_id: str) -> dict[str, Any]:
-    """Return the inputs that an execution was started with, by node id."""
-    text = connection.execute(sa.select(_E.inputs).where(_E.id == execution_id)).scalar_one()
-    return dict(decode(text or "{}"))
+def loads_inputs(row: Row) -> dict[str, Any]:
+    """Return the inputs of an execution's whole row, by node id; other applications may store
+    something else there, which is no input for a node.
+    """
+    found = decode(row["inputs"] or "{}")
+    return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)

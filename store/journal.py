@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+import orjson
+
 from core.errors import CauceError, Failure, StorageUnavailable
 from core.events import (
     Event,
@@ -53,7 +55,7 @@ class Journal:
         self.last_seq = 0
         self._database = database
         self._linger = linger
-        self._on_fault = on_fault
+        self.on_fault = on_fault
         self._changes = Changes()
         self._flush = 0
         self._writing: asyncio.Task[None] | None = None
@@ -165,6 +167,23 @@ class Journal:
                 record.move(NodeStatus.CANCELLED)
                 self._put(record, NodeCancelled(node.id), node)
 
+    def note(self, **facts: Any) -> None:
+        """Write columns of the execution's row along with the next record."""
+        self._changes.facts |= facts
+
+    def node_results(self) -> str:
+        """Return all recorded outputs as JSON, `{nodeId: {success, outputData}}`."""
+        return orjson.dumps(
+            {
+                record.node_id: {
+                    "success": record.status is NodeStatus.COMPLETED,
+                    "outputData": record.output.fragment,
+                }
+                for record in self._records.values()
+                if record.output is not None
+            }
+        ).decode()
+
     async def flush(self) -> None:
         """Return once everything recorded so far is committed. Raises `LeaseLost`."""
         if self._changes:
@@ -252,13 +271,16 @@ class Journal:
 
     def _break(self, fault: Exception) -> None:
         self.fault = fault
-        self._on_fault()
+        self.on_fault()
 
 
 def _record(run: NodeRun) -> NodeRecord:
-    return NodeRecord(
+    record = NodeRecord(
         run.node_id, run.iteration, run.status, run.attempt, run.started_at, ports=run.ports
     )
+    if run.status in (NodeStatus.COMPLETED, NodeStatus.FAILED):
+        record.output = Stored.of(run.output)
+    return record
 
 
 def error_data(failure: Failure) -> dict[str, Any]:

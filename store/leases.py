@@ -2,14 +2,15 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
-from core.errors import LeaseLost
 from core.status import ExecutionStatus
+from database import workers
 from database import workflow_executions as executions
 from store.changes import Lease
-from store.clock import now_ms
+from store.clock import now_ms, timestamp
 
 _E = executions.c
 
@@ -22,11 +23,71 @@ class Held:
     cancel_requested: bool
 
 
-def renew(connection: sa.Connection, worker: str, lease_ms: int) -> list[Held]:
-    """Extend every lease of a worker to `lease_ms` from now and return them."""
-    rows = connection.execute(
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a worker says of itself at each renewal."""
+
+    name: str
+    capacity: int
+    running: int
+    observability: str
+
+
+def beat(connection: sa.Connection, heartbeat: Heartbeat) -> None:
+    """Tell that a worker is alive, by the database's clock."""
+    values = {
+        "capacity": heartbeat.capacity,
+        "running": heartbeat.running,
+        "observability": heartbeat.observability,
+        "seenAt": now_ms(),
+    }
+    changed = connection.execute(
+        workers.update().where(workers.c.name == heartbeat.name).values(values)
+    )
+    if not changed.rowcount:
+        row = {"name": heartbeat.name, "startedAt": timestamp(), **values}
+        connection.execute(workers.insert().values(row))
+
+
+def alive(connection: sa.Connection, within_ms: int) -> list[dict[str, Any]]:
+    """Return the workers that gave a sign within so many milliseconds."""
+    rows = connection.execute(sa.select(workers).where(workers.c.seenAt > now_ms() - within_ms))
+    return [row._asdict() for row in rows]
+
+
+def owners(connection: sa.Connection) -> list[str]:
+    """Return the names of all workers that hold leases or gave a sign once."""
+    held_by = sa.select(_E.leaseOwner).where(_E.leaseOwner.is_not(None))
+    return list(connection.execute(sa.union(held_by, sa.select(workers.c.name))).scalars())
+
+
+def bury(connection: sa.Connection, worker: str) -> None:
+    """Let others take over at once what a worker held whose process is known to be gone."""
+    connection.execute(
         executions.update()
         .where(_E.leaseOwner == worker, _E.status == ExecutionStatus.RUNNING.value)
+        .values(claimAt=now_ms())
+    )
+    connection.execute(workers.delete().where(workers.c.name == worker))
+
+
+def keep(
+    connection: sa.Connection, heartbeat: Heartbeat, ids: Collection[str], lease_ms: int
+) -> list[Held]:
+    """Give a sign of life and renew the leases on these executions."""
+    beat(connection, heartbeat)
+    return renew(connection, heartbeat.name, ids, lease_ms)
+
+
+def renew(
+    connection: sa.Connection, worker: str, ids: Collection[str], lease_ms: int
+) -> list[Held]:
+    """Extend a worker's leases on these executions to `lease_ms` from now; return those it has."""
+    if not ids:
+        return []
+    rows = connection.execute(
+        executions.update()
+        .where(_E.id.in_(ids), _E.leaseOwner == worker, _E.status == ExecutionStatus.RUNNING.value)
         .values(claimAt=now_ms() + lease_ms)
         .returning(_E.id, _E.epoch, _E.cancelRequestedAt)
     )
@@ -43,6 +104,18 @@ def held(connection: sa.Connection, worker: str) -> list[Held]:
     return [Held(Lease(row.id, row.epoch), row.cancelRequestedAt is not None) for row in rows]
 
 
+def postpone(connection: sa.Connection, lease: Lease, delay_ms: int) -> None:
+    """Let go of an execution that could not be carried on here, to be taken up after a while.
+
+    The owner stays named, so that the next claim counts an interruption.
+    """
+    connection.execute(
+        executions.update()
+        .where(_E.id == lease.execution_id, _E.epoch == lease.epoch, _E.claimAt.is_not(None))
+        .values(claimAt=now_ms() + delay_ms)
+    )
+
+
 def release(connection: sa.Connection, leases: Collection[Lease]) -> None:
     """Hand leases back at once, so that the next worker need not wait for them to expire."""
     for lease in leases:
@@ -51,17 +124,6 @@ def release(connection: sa.Connection, leases: Collection[Lease]) -> None:
             .where(_E.id == lease.execution_id, _E.epoch == lease.epoch, _E.claimAt.is_not(None))
             .values(claimAt=now_ms(), leaseOwner=None)
         )
-
-
-def link_flow_run(connection: sa.Connection, lease: Lease, flow_run_id: str) -> None:
-    """Remember the Prefect flow run of the present segment. Raises `LeaseLost`."""
-    changed = connection.execute(
-        executions.update()
-        .where(_E.id == lease.execution_id, _E.epoch == lease.epoch)
-        .values(prefectFlowRunId=flow_run_id)
-    )
-    if changed.rowcount == 0:
-        raise LeaseLost
 
 
 def next_due(connection: sa.Connection) -> int | None:

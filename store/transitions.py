@@ -171,6 +171,7 @@ def apply(connection: sa.Connection, lease: Lease, flush: int, changes: Changes)
         "seq": _E.seq + len(changes.events),
         "flush": flush,
         "updatedAt": at,
+        **changes.facts,
         **{name: executions.c[name] + count for name, count in changes.counts.items()},
     }
     if changes.current_node is not None:

@@ -166,6 +166,14 @@ events = sa.Table(
     sqlite_with_rowid=False,
 )
 
+workers = sa.Table(
+    "cauce_workers",
+    metadata,
+    _text("name", primary_key=True),
+    *_columns("startedAt observability"),
+    *_numbers("seenAt capacity running"),
+)
+
 payloads = sa.Table(
     "cauce_payloads",
     metadata,

@@ -1,0 +1,1 @@
+"""Everything Prefect: the flow, its tasks and hooks; and the worker that runs them."""

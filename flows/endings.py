@@ -1,0 +1,91 @@
+"""How an execution ends: from the way its walk ended to its last event."""
+
+from core.events import ExecutionCancelled, ExecutionCompleted, ExecutionFailed
+from core.plan import PlanNode
+from core.status import ExecutionStatus, NodeStatus, Reason
+from core.walk import execution_result
+from flows.scheduler import Walked
+from flows.segment import Segment, Stop
+from store.changes import Ending
+from store.payloads import Stored
+
+
+async def end(segment: Segment, walked: Walked) -> ExecutionStatus | None:
+    """Write the end of the execution; return its status, or `None` when it goes on elsewhere.
+
+    Raises `LeaseLost` when it is no longer this worker's to end.
+    """
+    match walked:
+        case Walked(stopped=Stop.LEASE_LOST):
+            return None
+        case Walked(stopped=Stop.DRAIN):
+            await segment.journal.flush()
+            return None
+        case Walked(stopped=Stop.CANCEL):
+            return await cancelled(segment)
+        case Walked(stopped=Stop.TIMEOUT):
+            return await failed(segment, Reason.TIMEOUT, _timeout_error())
+        case Walked(failed=node, failure=failure) if node is not None and failure is not None:
+            error = {
+                "code": failure.code,
+                "message": f'Node "{node.label}" failed: {failure.message}',
+                "nodeId": node.id,
+            }
+            reason = Reason.TIMEOUT if failure.code == "timeout" else Reason.NODE_FAILED
+            return await failed(segment, reason, error)
+        case _:
+            return await completed(segment)
+
+
+def _timeout_error() -> dict[str, str]:
+    return {
+        "code": "timeout",
+        "message": "The execution reached its time limit (timeout of the whole execution).",
+    }
+
+
+async def completed(segment: Segment) -> ExecutionStatus:
+    """End as completed, with the graph's result."""
+    result = Stored.of(
+        execution_result(segment.plan, segment.walk.results, lambda kind: kind == "output")
+    )
+    ending = Ending(
+        ExecutionStatus.COMPLETED,
+        result=result.json.decode(),
+        node_results=segment.journal.node_results(),
+    )
+    await segment.journal.end(ExecutionCompleted(None), ending, result=result)
+    return ending.status
+
+
+async def failed(segment: Segment, reason: Reason, error: dict[str, str]) -> ExecutionStatus:
+    """End as failed; nodes still open are cancelled."""
+    segment.journal.cancelled(_open_nodes(segment))
+    ending = Ending(
+        ExecutionStatus.FAILED,
+        reason,
+        error["message"],
+        node_results=segment.journal.node_results(),
+    )
+    await segment.journal.end(ExecutionFailed(reason.value, error), ending)
+    return ending.status
+
+
+async def cancelled(segment: Segment) -> ExecutionStatus:
+    """End as cancelled; nodes still open are cancelled."""
+    segment.journal.cancelled(_open_nodes(segment))
+    ending = Ending(
+        ExecutionStatus.CANCELLED, Reason.CANCELLED, node_results=segment.journal.node_results()
+    )
+    by = segment.facts.get("cancelledBy") or "user"
+    await segment.journal.end(ExecutionCancelled(by), ending)
+    return ending.status
+
+
+def _open_nodes(segment: Segment) -> list[PlanNode]:
+    """The nodes that began and did not settle."""
+    return [
+        node
+        for node in segment.plan.nodes.values()
+        if segment.journal.status(node.id) in (NodeStatus.RUNNING, NodeStatus.WAITING)
+    ]

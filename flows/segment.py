@@ -1,0 +1,94 @@
+"""One segment: the part of an execution that this worker carries, from a claim to an end."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from config import Settings
+from core.plan import Plan, PlanNode
+from core.walk import NodeResult, Walk
+from store.changes import Lease
+from store.journal import Journal
+from tasks.context import NodeContext
+from tasks.registry import NodeType
+from tasks.resources import Resources
+
+
+class Stop(StrEnum):
+    """Why a segment is told to stop before its graph is walked."""
+
+    CANCEL = "cancel"
+    TIMEOUT = "timeout"
+    LEASE_LOST = "lease_lost"
+    DRAIN = "drain"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What all segments of one worker process share."""
+
+    settings: Settings
+    resources: Resources
+    node_types: Mapping[str, NodeType]
+
+
+@dataclass(slots=True)
+class Segment:
+    """An execution in this worker's hands.
+
+    `outputs` holds every output so far by node id; `attempts` how often interrupted nodes were
+    begun before; `flow_states` the Prefect states of finished nodes, which draw the dependencies
+    in its dashboard.
+    """
+
+    worker: Worker
+    lease: Lease
+    plan: Plan
+    walk: Walk
+    journal: Journal
+    facts: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    max_parallel: int
+    settled: Mapping[str, NodeResult] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    flow_states: dict[str, Any] = field(default_factory=dict)
+    stopped: "asyncio.Future[Stop]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    @property
+    def execution_id(self) -> str:
+        """The execution's id."""
+        return self.lease.execution_id
+
+    @property
+    def name(self) -> str:
+        """What people see: the workflow's name and the execution's id."""
+        return f"{self.facts['workflowName'] or self.facts['workflowId']} · {self.execution_id}"
+
+    def stop(self, why: Stop) -> None:
+        """Ask the segment to stop; the first reason counts."""
+        if not self.stopped.done():
+            self.stopped.set_result(why)
+
+    def context_for(self, node: PlanNode, attempt: int) -> NodeContext:
+        """Return what an attempt at a node is told about its execution."""
+        return NodeContext(
+            settings=self.worker.settings,
+            resources=self.worker.resources,
+            execution_id=self.execution_id,
+            workflow_id=self.facts["workflowId"],
+            workflow_name=self.facts["workflowName"] or "",
+            organization_id=self.facts["organizationId"] or "",
+            trigger_type=self.facts["triggerType"],
+            node_id=node.id,
+            node_type=node.type,
+            label=node.label,
+            attempt=attempt,
+            node=node.raw,
+            nodes=self.outputs,
+            inputs=self.inputs,
+        )

@@ -1,0 +1,241 @@
+"""The worker's loop: claims executions, carries many of them at once, keeps their leases."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from config import Settings
+from core.errors import CauceError, LeaseLost, StorageUnavailable
+from flows.circuit import Circuit
+from flows.launch import Launcher
+from flows.lease_keeper import LeaseKeeper
+from flows.segment import Segment, Stop
+from store import leases, transitions
+from store.changes import Lease
+from store.engine import Database
+from store.leases import Heartbeat, Held
+from store.transitions import Claimed
+from store.wakeup import Ear, News
+
+DRAIN_SECONDS = 8.0
+"""How long running nodes may go on after a stop was asked for."""
+POSTPONE_SECONDS = 2.0
+log = logging.getLogger("cauce.worker")
+
+
+def owner_name(settings: Settings) -> str:
+    """Return the name that leases bear: worker, machine and process."""
+    return f"{settings.worker_name}@{socket.gethostname()}:{os.getpid()}"
+
+
+@dataclass(slots=True)
+class Running:
+    """An execution in hand; its segment is there once it is loaded."""
+
+    lease: Lease
+    task: asyncio.Task[None]
+    segment: Segment | None = None
+    stop: Stop | None = None
+
+    def ask_to_stop(self, why: Stop) -> None:
+        """Stop the segment, now or as soon as it is loaded."""
+        self.stop = self.stop or why
+        if self.segment is not None:
+            self.segment.stop(why)
+
+
+class WorkerLoop:
+    """The claims, the executions in hand, and their end."""
+
+    def __init__(
+        self, settings: Settings, database: Database, launcher: Launcher, circuit: Circuit
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._launcher = launcher
+        self._circuit = circuit
+        self._loop = asyncio.get_running_loop()
+        self._running: dict[str, Running] = {}
+        self._news = asyncio.Event()
+        self._draining = False
+        self.name = owner_name(settings)
+
+    async def run(self) -> None:
+        """Claim and carry executions until `drain` is called, then let go of what is left."""
+        await self._bury_dead_workers()
+        keeper = LeaseKeeper(self._settings, self._snapshot, self._report_from_thread)
+        keeper.start()
+        ear = await Ear.open(self._settings.data_dir, self.name, self._hear)
+        log.info("ready for work")
+        try:
+            while not self._draining:
+                await self._claim_or_wait()
+            await self._let_go()
+        finally:
+            ear.close()
+            keeper.stop()
+            await self._database.write(partial(leases.bury, worker=self.name))
+
+    def drain(self) -> None:
+        """Take no more work and hand back what is running after a grace (any thread)."""
+        self._loop.call_soon_threadsafe(self._begin_drain)
+
+    def _begin_drain(self) -> None:
+        self._draining = True
+        self._news.set()
+
+    def _hear(self, news: News) -> None:
+        if news is News.CANCEL:
+            task = asyncio.create_task(self._look_for_cancels())
+            task.add_done_callback(_log_fault)
+        self._news.set()
+
+    async def _claim_or_wait(self) -> None:
+        free = self._settings.worker_concurrency - len(self._running)
+        self._news.clear()
+        try:
+            claimed = await self._claim(free) if free > 0 else []
+        except StorageUnavailable:
+            claimed = []
+            log.warning("the database does not accept writes: waiting")
+        if not claimed:
+            await self._wait_for_news()
+
+    async def _wait_for_news(self) -> None:
+        try:
+            async with asyncio.timeout(self._settings.poll_seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    async def _claim(self, limit: int) -> list[Claimed]:
+        due = await self._database.read(leases.next_due)
+        if due is None or due > 0:
+            return []
+        claimed = await self._database.write(
+            partial(
+                transitions.claim,
+                worker=self.name,
+                limit=limit,
+                lease_ms=round(self._settings.lease_seconds * 1000),
+                observability=self._circuit.observability,
+            )
+        )
+        for one in claimed:
+            task = asyncio.create_task(self._carry(one), name=one.lease.execution_id)
+            self._running[one.lease.execution_id] = Running(one.lease, task)
+        return claimed
+
+    async def _carry(self, claimed: Claimed) -> None:
+        """Carry one execution; whatever happens, it is let go of in the end."""
+        running = self._running[claimed.lease.execution_id]
+        ended = False
+        try:
+            ended = await self._load_and_carry(claimed, running)
+        except LeaseLost:
+            ended = True
+            log.warning(
+                "execution %s was taken over or ended elsewhere", running.lease.execution_id
+            )
+        except Exception:
+            log.exception(
+                "execution %s stops here and is taken up again", running.lease.execution_id
+            )
+        finally:
+            if not ended:
+                await self._give_up(running)
+            self._running.pop(claimed.lease.execution_id, None)
+            self._news.set()
+
+    async def _load_and_carry(self, claimed: Claimed, running: Running) -> bool:
+        try:
+            segment = await self._launcher.load(claimed)
+        except StorageUnavailable:
+            return False
+        except CauceError as error:
+            await self._launcher.reject(claimed, error)
+            return True
+        running.segment = segment
+        if running.stop is not None:
+            segment.stop(running.stop)
+        return await self._launcher.carry(segment, claimed)
+
+    async def _give_up(self, running: Running) -> None:
+        """Let others take the execution: at once when draining, later after a fault."""
+        if running.stop is Stop.LEASE_LOST:
+            return
+        statements: Callable[..., None] = (
+            partial(leases.release, leases=[running.lease])
+            if self._draining
+            else partial(
+                leases.postpone, lease=running.lease, delay_ms=round(POSTPONE_SECONDS * 1000)
+            )
+        )
+        try:
+            await self._database.write(statements)
+        except StorageUnavailable:
+            log.warning("the lease on %s expires by itself", running.lease.execution_id)
+
+    async def _look_for_cancels(self) -> None:
+        self._report({}, await self._database.read(partial(leases.held, worker=self.name)))
+
+    def _snapshot(self) -> tuple[Heartbeat, dict[str, int]]:
+        running = {key: value.lease.epoch for key, value in self._running.copy().items()}
+        capacity = 0 if self._draining else self._settings.worker_concurrency
+        beat = Heartbeat(self.name, capacity, len(running), self._circuit.observability)
+        return beat, running
+
+    def _report_from_thread(self, asked: dict[str, int], held: list[Held]) -> None:
+        self._loop.call_soon_threadsafe(self._report, asked, held)
+
+    def _report(self, asked: dict[str, int], held: list[Held]) -> None:
+        """Stop what is no longer ours, and what someone asked to cancel."""
+        still = {one.lease.execution_id: one for one in held}
+        for execution_id, epoch in asked.items():
+            one = still.get(execution_id)
+            running = self._running.get(execution_id)
+            gone = one is None or one.lease.epoch != epoch
+            if gone and running is not None and running.lease.epoch == epoch:
+                running.ask_to_stop(Stop.LEASE_LOST)
+        for execution_id, one in still.items():
+            running = self._running.get(execution_id)
+            if one.cancel_requested and running is not None:
+                running.ask_to_stop(Stop.CANCEL)
+
+    async def _let_go(self) -> None:
+        tasks = [running.task for running in self._running.values()]
+        if not tasks:
+            return
+        log.info("stopping: %d executions are running", len(tasks))
+        await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+        for running in self._running.values():
+            running.ask_to_stop(Stop.DRAIN)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _bury_dead_workers(self) -> None:
+        """Free at once what a worker of this name held here whose process is gone."""
+        mine = self.name.rsplit(":", 1)[0] + ":"
+        for owner in await self._database.read(leases.owners):
+            if owner.startswith(mine) and owner != self.name and not _alive(owner[len(mine) :]):
+                await self._database.write(partial(leases.bury, worker=owner))
+
+
+def _alive(process_id: str) -> bool:
+    if os.name == "nt":  # where signal 0 is no question but an end
+        return True
+    try:
+        os.kill(int(process_id), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _log_fault(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.warning("looking for cancels failed: %r", task.exception())

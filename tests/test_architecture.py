@@ -13,7 +13,8 @@ MAX_FUNCTION_LINES = 50
 BANNED_NAMES = {"utils", "common", "services", "helpers", "models"}
 
 LEVELS = {
-    "start_service": 8,
+    "start_service": 9,
+    "examples": 8,
     "api_service": 7,
     "api": 6,
     "flows": 5,

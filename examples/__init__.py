@@ -1,0 +1,1 @@
+"""Workflows to try, and the local server that they read from."""

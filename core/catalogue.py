@@ -6,6 +6,9 @@ from typing import Any
 
 from core.errors import Problem
 
+KEY_IGNORED = "config_key_ignored"
+"""Code of the warning about a key that another node type left behind: it has no meaning here."""
+
 Config = Mapping[str, Any]
 
 
@@ -25,7 +28,8 @@ class NodeSpec:
 
     `check_config` returns problems whose pointers are relative to the node's `config`
     (`/httpUrl`), for configuration as a user saved it: templates not rendered yet. Every string
-    of the configuration is a template, unless its top-level key is in `verbatim`. `ports` may be
+    of the configuration is a template, unless its top-level key is in `verbatim`; those of them in
+    `self_rendered` hold templates that the node renders and checks itself. `ports` may be
     called with any configuration, valid or not. `min_inputs` is the least number of connections.
     """
 
@@ -35,6 +39,7 @@ class NodeSpec:
     input_ports: tuple[str, ...] = ()
     check_config: Callable[[Config], list[Problem]] = no_problems
     verbatim: frozenset[str] = frozenset()
+    self_rendered: frozenset[str] = frozenset()
     executable: bool = True
     trigger: bool = False
     terminal: bool = False

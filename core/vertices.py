@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 
-from core.catalogue import Catalogue, NodeSpec
+from core.catalogue import KEY_IGNORED, Catalogue, NodeSpec
 from core.document import DraftNode
 from core.expressions import check_value, references
 from core.findings import Place, quote
@@ -86,10 +86,13 @@ def _read_vertex(draft: DraftNode, spec: NodeSpec | None) -> Vertex:
     vertex = Vertex(draft.place, node, rules, rules.ports(config), known, draft.sound)
     if vertex.checked:
         place = draft.place.at("config")
-        for problem in [*rules.check_config(config), *check_value(config, rules.verbatim)]:
+        problems = rules.check_config(config)
+        ignored = {p.pointer.removeprefix("/") for p in problems if p.code == KEY_IGNORED}
+        for problem in [*problems, *check_value(config, rules.verbatim | ignored)]:
             place.adopt(problem)
         # Right after the check: the compiled templates are still in their cache.
-        return replace(vertex, named=tuple(references(config, rules.verbatim)))
+        plain = (rules.verbatim - rules.self_rendered) | ignored
+        return replace(vertex, named=tuple(references(config, plain)))
     return vertex
 
 

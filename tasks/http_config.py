@@ -1,0 +1,274 @@
+"""The configuration of the `http` node, checked when it is saved and again when it runs.
+
+What a template comes to is only known at run time: `check_rendered` repeats the checks then.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+
+from config import Settings, get_settings
+from core.errors import NodeError
+from core.expressions import is_template
+from tasks.config_messages import config_error
+from tasks.net_guard import allowed_hosts, check_url
+from tasks.registry import NodeConfig
+
+Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+IDEMPOTENT = METHODS - {"POST", "PATCH"}
+"""RFC 9110, section 9.2.2: the same request twice does no more than once."""
+
+BODILESS = frozenset({"GET", "HEAD"})
+
+MAX_HEADERS = 100
+MAX_HEADER_VALUE = 8192
+"""Bytes."""
+
+MAX_TIMEOUT = 3600
+"""Seconds."""
+
+_FRAMING_HEADERS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+
+Headers = tuple[tuple[str, str], ...]
+Scalar = str | int | float | bool | None
+Fault = tuple[str, str]
+"""A code and a sentence."""
+
+
+class HttpAuth(NodeConfig):
+    """How a request is authorized: `basic` with user name and password, `bearer` or `header`."""
+
+    type: Literal["basic", "bearer", "header"]
+    username: str = Field("", repr=False, validate_default=True)
+    password: str = Field("", repr=False)
+    token: str = Field("", repr=False, validate_default=True)
+    name: str = Field("", validate_default=True)
+    value: str = Field("", repr=False)
+
+    @field_validator("username", "token", "name")
+    @classmethod
+    def _given(cls, text: str, info: ValidationInfo) -> str:
+        needed = {"username": "basic", "token": "bearer", "name": "header"}[str(info.field_name)]
+        if info.data.get("type") == needed and not text:
+            raise config_error("required", f'"{info.field_name}" is required for "{needed}".')
+        return text
+
+    @field_validator("name")
+    @classmethod
+    def _sendable_name(cls, name: str) -> str:
+        if name and not is_template(name):
+            _refuse(_name_faults(name))
+        return name
+
+    @field_validator("token", "value")
+    @classmethod
+    def _sendable(cls, text: str) -> str:
+        _refuse(_value_faults("Authorization", text))
+        return text
+
+
+class HttpConfig(NodeConfig):
+    """What an `http` node sends, and how it reads the answer."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["httpUrl"]})
+
+    # The default is refused by the validator: a missing URL is a URL that is not valid.
+    url: str = Field("", alias="httpUrl", validate_default=True)
+    method: Method = Field("GET", alias="httpMethod")
+    headers: Headers = Field((), alias="httpHeaders", repr=False)
+    query: dict[str, Scalar | list[Scalar]] = Field({}, alias="httpQuery", repr=False)
+    body_type: Literal["json", "text", "form"] | None = Field(None, alias="httpBodyType")
+    body: Any = Field(None, alias="httpBody", repr=False)
+    send_input: bool | None = Field(None, alias="httpSendInput")
+    auth: HttpAuth | None = Field(None, alias="httpAuth")
+    timeout: float | None = Field(None, alias="httpTimeout")
+    follow_redirects: bool = Field(True, alias="httpFollowRedirects")
+    full_response: bool = Field(False, alias="httpFullResponse")
+    fail_on_status: bool = Field(True, alias="httpFailOnStatus")
+
+    @property
+    def has_body(self) -> bool:
+        """Tell whether the node has a body of its own; null and empty text are none."""
+        return self.body is not None and self.body != ""
+
+    @property
+    def sends_input(self) -> bool:
+        """Tell whether the node's input is the body."""
+        if self.send_input is None:
+            return self.method in {"POST", "PUT", "PATCH"} and not self.has_body
+        return self.send_input
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        _refuse(check_url(url, allowed_hosts(get_settings().http_allowed_hosts)))
+        return url
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _check_method(cls, method: Any) -> Any:
+        if not isinstance(method, str) or method not in METHODS:
+            known = ", ".join(sorted(METHODS))
+            raise config_error("method_invalid", f"The method must be one of {known}.")
+        return method
+
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _check_headers(cls, given: Any) -> Headers:
+        headers = tuple(_header_pairs(given))
+        _refuse(header_faults(headers, templates=True))
+        return headers
+
+    @field_validator("query", mode="before")
+    @classmethod
+    def _no_query(cls, query: Any) -> Any:
+        return {} if query is None else query
+
+    @field_validator("body")
+    @classmethod
+    def _check_body(cls, body: Any, info: ValidationInfo) -> Any:
+        if body is None or body == "":
+            return body
+        method = info.data.get("method")
+        if method in BODILESS:
+            raise config_error("config_conflict", f"A {method} request has no body.")
+        is_form = info.data.get("body_type") == "form"
+        if is_form and not isinstance(body, Mapping):
+            raise config_error("type_object_expected", "The body of a form must be an object.")
+        return body
+
+    @field_validator("send_input")
+    @classmethod
+    def _check_send_input(cls, send: bool | None, info: ValidationInfo) -> bool | None:
+        method = info.data.get("method")
+        if send and method in BODILESS:
+            raise config_error("config_conflict", f"A {method} request cannot send the input.")
+        if send and info.data.get("body") not in (None, ""):
+            raise config_error("config_conflict", "Send either a body or the input, not both.")
+        return send
+
+    @field_validator("auth")
+    @classmethod
+    def _check_auth(cls, auth: HttpAuth | None, info: ValidationInfo) -> HttpAuth | None:
+        if auth is not None:
+            name = auth.name.lower() if auth.type == "header" else "authorization"
+            given = {key.lower() for key, _ in info.data.get("headers", ())}
+            if name in given and not is_template(name):
+                message = f'The header "{name}" is set twice: by the headers and by httpAuth.'
+                raise config_error("config_conflict", message)
+        return auth
+
+    @field_validator("timeout", mode="before")
+    @classmethod
+    def _check_timeout(cls, seconds: Any) -> Any:
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not is_number or not 0 < seconds <= MAX_TIMEOUT:
+            message = f"The timeout must be a number of seconds above 0, at most {MAX_TIMEOUT}."
+            raise config_error("number_range", message)
+        return seconds
+
+
+def check_rendered(config: HttpConfig, settings: Settings) -> None:
+    """Repeat the checks of what may have come from a template. Raises `NodeError`.
+
+    A URL that leads to a private address has the code `ssrf_blocked` here.
+    """
+    faults = check_url(config.url, allowed_hosts(settings.http_allowed_hosts))
+    blocked = [fault.message for fault in faults if fault.code == "url_blocked"]
+    if blocked:
+        raise NodeError(blocked[0], code="ssrf_blocked")
+    for code, message in (*faults, *header_faults(config.headers)):
+        raise NodeError(message, code=code)
+
+
+def header_faults(headers: Headers, *, templates: bool = False) -> list[Fault]:
+    """Return what is wrong with headers; `templates` says that some are not rendered yet."""
+    if len(headers) > MAX_HEADERS:
+        return [("header_invalid", f"There are more than {MAX_HEADERS} headers.")]
+    return [
+        fault
+        for name, value in headers
+        for fault in (
+            *(() if templates and is_template(name) else _name_faults(name)),
+            *(() if templates and is_template(value) else _value_faults(name, value)),
+        )
+    ]
+
+
+def _name_faults(name: str) -> Iterator[Fault]:
+    if not _TOKEN.fullmatch(name):
+        yield "header_invalid", f"{_shown(name)} is not a valid name of a header."
+    elif name.lower() in _FRAMING_HEADERS:
+        yield "header_forbidden", f"The header {_shown(name)} is set by the service itself."
+
+
+def _value_faults(name: str, value: str) -> Iterator[Fault]:
+    if _CONTROL.search(value):
+        message = f"The value of the header {_shown(name)} holds a control character."
+        yield "header_invalid", message
+    elif len(value.encode()) > MAX_HEADER_VALUE:
+        message = f"The value of the header {_shown(name)} is longer than {MAX_HEADER_VALUE} bytes."
+        yield "header_invalid", message
+
+
+def _header_pairs(given: Any) -> Iterator[tuple[str, str]]:
+    """Read `{name: value}` or `[{"key": name, "value": value}]`."""
+    if isinstance(given, Mapping):
+        given = [{"key": key, "value": value} for key, value in given.items()]
+    if not isinstance(given, list | tuple | None):
+        message = 'The headers must be an object, or a list of objects with "key" and "value".'
+        raise config_error("header_invalid", message)
+    for item in given or ():
+        yield _header_pair(item)
+
+
+def _header_pair(item: Any) -> tuple[str, str]:
+    if isinstance(item, Mapping) and set(item) == {"key", "value"}:
+        name, value = item["key"], item["value"]
+    elif isinstance(item, tuple) and len(item) == 2:
+        name, value = item
+    else:
+        raise config_error("header_invalid", 'Each header must have just "key" and "value".')
+    if not isinstance(name, str) or not isinstance(value, str | int | float):
+        raise config_error("header_invalid", "The value of a header must be text or a number.")
+    return name, scalar_text(value).strip(" \t")
+
+
+def scalar_text(value: Scalar) -> str:
+    """Return a scalar as it is written into a header or a query: `true`, not `True`."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer() and not math.isinf(value):
+            return str(int(value))
+        case _:
+            return str(value)
+
+
+def _shown(text: str) -> str:
+    return f'"{text[:64]}"'
+
+
+def _refuse(faults: Sequence[Fault] | Iterator[Fault]) -> None:
+    for code, message in faults:
+        raise config_error(code, message)

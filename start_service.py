@@ -21,6 +21,7 @@ from supervision.process_log import ProcessLog, colour_wanted
 from supervision.readiness import Links, announce_when_ready
 from supervision.run_folder import RunFolder
 from supervision.supervisor import Supervisor, on_stop_signal
+from tasks.net_guard import allowed_hosts
 
 ROOT = Path(__file__).resolve().parent
 
@@ -109,6 +110,7 @@ def service_links(settings: Settings) -> Links:
 
 async def serve(settings: Settings) -> None:
     """Run the service until it is told to stop. Raises `ConfigError` if it cannot start."""
+    allowed_hosts(settings.http_allowed_hosts)  # a slip there is told now, not by the first node
     children = service_children(settings, os.environ)
     names = ["cauce", *(child.name for child in children)]
     log = ProcessLog(sys.stdout, names, colour=colour_wanted(sys.stdout))

@@ -9,6 +9,7 @@ Counting replaces `graphlib.TopologicalSorter` here, which cannot release a node
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 from core.plan import Edge, Plan
@@ -170,7 +171,8 @@ def execution_result(
     """Return an execution's result once all nodes are settled.
 
     The value of the output node; of several that completed, an object by label (by id where a
-    label is taken); without any, the same over the leaves that completed.
+    label is taken, by a number behind it where both are); without any, the same over the leaves
+    that completed.
     """
     outputs = [node for node in plan.nodes if is_output(plan.nodes[node].type)]
     leaves = [node for node in plan.nodes if not plan.outgoing[node]]
@@ -180,7 +182,8 @@ def execution_result(
     named: dict[str, Any] = {}
     for node in chosen:
         label = plan.nodes[node].label
-        named[node if label in named else label] = results[node].output
+        names = chain((label, node), (f"{label} {number}" for number in count(2)))
+        named[next(name for name in names if name not in named)] = results[node].output
     return named or None
 
 

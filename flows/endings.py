@@ -31,8 +31,7 @@ async def end(segment: Segment, walked: Walked) -> ExecutionStatus | None:
                 "message": f'Node "{node.label}" failed: {failure.message}',
                 "nodeId": node.id,
             }
-            reason = Reason.TIMEOUT if failure.code == "timeout" else Reason.NODE_FAILED
-            return await failed(segment, reason, error)
+            return await failed(segment, Reason.NODE_FAILED, error)
         case _:
             return await completed(segment)
 

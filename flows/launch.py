@@ -20,7 +20,7 @@ from flows.endings import cancelled, end, failed
 from flows.node_call import call_directly
 from flows.plans import Plans
 from flows.scheduler import Scheduler
-from flows.segment import Segment, Stop, Worker
+from flows.segment import Segment, Stop, Worker, unhandled
 from flows.workflow_flow import CURRENT_SEGMENT, Carried, workflow_flow
 from store import executions
 from store.engine import Database
@@ -70,6 +70,7 @@ class Launcher:
             inputs=inputs,
             max_parallel=claimed.row["maxParallel"] or self._worker.settings.max_parallel,
             settled=_settled(known),
+            failures=unhandled(known),
         )
         segment.journal.on_fault = partial(segment.stop, Stop.LEASE_LOST)
         segment.outputs.update({node: result.output for node, result in segment.settled.items()})
@@ -86,6 +87,8 @@ class Launcher:
         if remaining is not None:
             loop = asyncio.get_running_loop()
             timer = loop.call_later(max(0, remaining) / 1000, segment.stop, Stop.TIMEOUT)
+            if remaining <= 0:
+                segment.stop(Stop.TIMEOUT)
         status: ExecutionStatus | None
         try:
             if claimed.interruptions >= MAX_INTERRUPTIONS:

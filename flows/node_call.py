@@ -17,6 +17,9 @@ from tasks.outcomes import Completed, Failed, Outcome
 from tasks.registry import NodeType
 
 ONCE = RetryPolicy(attempts=1)
+INTERRUPTED = Failure(
+    "interrupted", "Its worker died while it ran, and it is not to run again (onInterrupt)."
+)
 CURRENT_CALL: ContextVar["NodeCall"] = ContextVar("current_node_call")
 """Set by the scheduler just before a node is called: Prefect's hooks find the call here."""
 
@@ -60,6 +63,7 @@ class NodeCall:
         self.segment.journal.started(self.node, self.attempt, self.data)
         if not self.pure:
             await self.segment.journal.flush()
+            self.began_at = perf_counter()  # the commit is no part of the node's time
 
     async def run(self) -> Outcome:
         """Run the node's function; faults inside it become `Failed`."""
@@ -82,6 +86,16 @@ class NodeCall:
         self.cancelled = True
         return self.body.cancel()
 
+    async def give_up(self) -> None:
+        """Fail an attempt that an earlier worker died in, at a node that must not run twice."""
+        self.settled, self.outcome = True, Failed(INTERRUPTED)
+        self._fail(INTERRUPTED, 0)
+        await self.segment.journal.flush()
+
+    def abandon(self) -> None:
+        """Record nothing of this attempt from now on."""
+        self.settled = True
+
     async def settle(self) -> None:
         """Record the outcome, once; an effect's is committed before anything follows from it."""
         if self.settled or self.outcome is None:
@@ -103,13 +117,16 @@ class NodeCall:
         )
 
     def _failed(self, failure: Failure, duration: int) -> None:
-        journal, policy = self.segment.journal, self._retry_policy()
+        policy = self._retry_policy()
         if policy.allows(self.attempt, failure.code, retryable=failure.retryable):
             self.retry_in = policy.wait(self.attempt, failure.retry_after)
-            journal.retrying(self.node, self.attempt, failure, self.retry_in)
-            return
+            self.segment.journal.retrying(self.node, self.attempt, failure, self.retry_in)
+        else:
+            self._fail(failure, duration)
+
+    def _fail(self, failure: Failure, duration: int) -> None:
         self.result = self._handled(failure)
-        journal.failed(self.node, failure, self.result, duration=duration)
+        self.segment.journal.failed(self.node, failure, self.result, duration=duration)
 
     def _retry_policy(self) -> RetryPolicy:
         if self.node.policy.retry is not None:

@@ -10,10 +10,11 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import State, TaskRunResult
 from prefect.states import Cancelled as CancelledState
 from prefect.states import Completed as CompletedState
 from prefect.states import Failed as FailedState
+from prefect.task_engine import run_task_async
 from prefect.tasks import Task
 
 from flows.hooks import record_outcome, record_start
@@ -61,16 +62,26 @@ async def run_current(node_id: str, attempt: int) -> State[None]:
 
 
 async def call_as_task(call: NodeCall) -> None:
-    """Run an attempt as a Prefect task run that depends on those of the nodes before it."""
-    segment = call.segment
-    before = [
-        segment.flow_states[edge.source]
-        for edge in segment.plan.incoming[call.node.id]
-        if edge.source in segment.flow_states
-    ]
-    segment.flow_states[call.node.id] = await node_task(call.node.type)(
-        call.node.id, call.attempt, wait_for=before, return_state=True
+    """Run an attempt as a Prefect task run that depends on those of the nodes before it.
+
+    The dependencies are given as ids. Given as states (`wait_for`), Prefect resolves each one in
+    another thread, which costs more than the task itself.
+    """
+    task_runs, node = call.segment.task_runs, call.node.id
+    before = {
+        TaskRunResult(id=task_runs[edge.source])
+        for edge in call.segment.plan.incoming[node]
+        if edge.source in task_runs
+    }
+    state: State[None] = await run_task_async(
+        node_task(call.node.type),
+        parameters={"node_id": node, "attempt": call.attempt},
+        dependencies={"node_id": before},
+        return_type="state",
     )
+    task_run_id = state.state_details.task_run_id
+    if task_run_id is not None:
+        task_runs[node] = task_run_id
 
 
 async def call_effects_as_tasks(call: NodeCall) -> None:

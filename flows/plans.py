@@ -40,7 +40,11 @@ class Plans:
         data = await self._database.read(
             partial(workflows.version_data, workflow_id=workflow_id, version=version)
         )
-        compiled = compile_document(decode(data), self._catalogue, lenient=self._lenient)
+        try:
+            document = decode(data)
+        except ValueError:
+            raise InvalidDocument("What is stored is not JSON.") from None
+        compiled = compile_document(document, self._catalogue, lenient=self._lenient)
         if compiled.plan is None:
             raise InvalidDocument(problems=compiled.problems)
         return compiled.plan

@@ -1,8 +1,9 @@
 """The walk of one segment: ready nodes out, as many at once as allowed; outcomes in."""
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ from flows.segment import Segment, Stop
 
 CUT_OFF_SECONDS = 1.0
 """How long a node and what is around it may take to end once they are cut off."""
+LAST_SECONDS = 0.5
+"""How long a node may take that did not listen the first time. Then it is left to itself."""
+log = logging.getLogger("cauce.scheduler")
 CallNode = Callable[[NodeCall], Awaitable[None]]
 
 
@@ -43,20 +47,24 @@ class Scheduler:
     async def run(self) -> Walked:
         """Run every node that becomes ready, until none is left or something stops the walk.
 
-        However it ends, no node of it is running afterwards. Raises `LeaseLost` and `Unrecorded`.
+        However it ends, no node of it is running afterwards, save one that will not be cut off,
+        of which nothing is recorded any more. Raises `LeaseLost` and `Unrecorded`.
         """
         segment = self._segment
+        for node, failure in segment.failures.items():
+            return Walked(failed=segment.plan.nodes[node], failure=failure)
         self._take(segment.walk.resume(segment.settled))
         try:
             while True:
+                if (stopped := self._stopped()) is not None:
+                    return stopped
                 self._start_ready()
                 if not self._running:
                     return Walked()
                 watched: set[asyncio.Future[Any]] = {*self._running, segment.stopped}
                 await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-                ended = self._finished() or self._stopped()
-                if ended is not None:
-                    return ended
+                if (failed := self._finished()) is not None:
+                    return failed
         finally:
             await self._cancel_running()
 
@@ -94,6 +102,10 @@ class Scheduler:
         node_type = segment.worker.node_types.get(node.type)
         data = segment.walk.input_of(node_id, segment.inputs)
         attempt = segment.attempts.get(node_id, 0)
+        if attempt and node.policy.on_interrupt == "fail":
+            call = NodeCall(segment, node, node_type, data, attempt)
+            await call.give_up()
+            return call
         while True:
             attempt += 1
             call = NodeCall(segment, node, node_type, data, attempt)
@@ -111,10 +123,30 @@ class Scheduler:
         """Cut off what is running; what it would have come to no longer matters."""
         running, self._running = self._running, {}
         for task, node in running.items():
+            task.add_done_callback(_forget)
             if not (node in self._calls and self._calls[node].cancel_body()):
                 task.cancel()
-        if running:
-            await asyncio.wait(running, timeout=CUT_OFF_SECONDS)
-        for task in running:
+        left = await _ended(running, CUT_OFF_SECONDS)
+        for task in left:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        for task in await _ended(left, LAST_SECONDS):
+            self._abandon(running[task])
+
+    def _abandon(self, node: str) -> None:
+        """Let a node go that swallows its cancellation: it must not hold its execution up."""
+        self._calls[node].abandon()
+        log.warning("node %r of %s does not let itself be cut off", node, self._segment.name)
+
+
+async def _ended(tasks: Collection[asyncio.Task[NodeCall]], within: float) -> set[asyncio.Task[NodeCall]]:
+    """Return the tasks that have not ended within so many seconds."""
+    if not tasks:
+        return set()
+    _, left = await asyncio.wait(tasks, timeout=within)
+    return left
+
+
+def _forget(task: asyncio.Task[NodeCall]) -> None:
+    """Take note of what became of a task, so that asyncio does not complain that nobody did."""
+    if not task.cancelled():
+        task.exception()

@@ -1,15 +1,19 @@
 """One segment: the part of an execution that this worker carries, from a claim to an end."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from config import Settings
+from core.errors import Failure
 from core.plan import Plan, PlanNode
+from core.status import NodeStatus
 from core.walk import NodeResult, Walk
 from store.changes import Lease
+from store.executions import NodeRun
 from store.journal import Journal
 from tasks.context import NodeContext
 from tasks.registry import NodeType
@@ -39,8 +43,9 @@ class Segment:
     """An execution in this worker's hands.
 
     `outputs` holds every output so far by node id; `attempts` how often interrupted nodes were
-    begun before; `flow_states` the Prefect states of finished nodes, which draw the dependencies
-    in its dashboard.
+    begun before; `failures` what must stop the execution, and what the worker of an earlier
+    segment did not live to act on; `task_runs` the Prefect task runs of finished nodes, which
+    draw the dependencies in its dashboard.
     """
 
     worker: Worker
@@ -53,8 +58,9 @@ class Segment:
     max_parallel: int
     settled: Mapping[str, NodeResult] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
-    flow_states: dict[str, Any] = field(default_factory=dict)
+    task_runs: dict[str, UUID] = field(default_factory=dict)
     stopped: "asyncio.Future[Stop]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -92,3 +98,14 @@ class Segment:
             nodes=self.outputs,
             inputs=self.inputs,
         )
+
+
+def unhandled(known: Iterable[NodeRun]) -> dict[str, Failure]:
+    """Return the failures that no `onError` handled, of an execution that goes on nevertheless:
+    its worker died between the node's end and its own.
+    """
+    return {
+        run.node_id: Failure(run.error["code"], run.error["message"])
+        for run in known
+        if run.status is NodeStatus.FAILED and not run.ports and run.error is not None
+    }

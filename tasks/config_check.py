@@ -78,7 +78,8 @@ def _is_template(value: Any) -> bool:
 def parse_config(model: type[_M], rendered: Mapping[str, Any]) -> _M:
     """Return a rendered configuration as its model; keys of other node types are dropped.
 
-    Raises `NodeError` with the code `config_invalid`, whose message names every problem.
+    Raises `NodeError` with the code `config_invalid`, whose message names every problem, or
+    `ssrf_blocked` when one of them is an address that no request may go to.
     """
     try:
         return model.model_validate(_canonical(model, rendered))
@@ -86,7 +87,9 @@ def parse_config(model: type[_M], rendered: Mapping[str, Any]) -> _M:
         found = findings(error, rendered, _own_keys(model, rendered))
     problems = [{"code": f.code, "message": f.message, "pointer": f.pointer} for f in found]
     message = " ".join(f.message for f in found[:5])
-    raise NodeError(message, code="config_invalid", details={"problems": problems[:100]})
+    blocked = any(f.code == "url_blocked" for f in found)
+    code = "ssrf_blocked" if blocked else "config_invalid"
+    raise NodeError(message, code=code, details={"problems": problems[:100]})
 
 
 def known_part(model: type[BaseModel], config: Mapping[str, Any]) -> dict[str, Any]:

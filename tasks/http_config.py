@@ -91,18 +91,64 @@ class HttpConfig(NodeConfig):
     model_config = ConfigDict(json_schema_extra={"required": ["httpUrl"]})
 
     # The default is refused by the validator: a missing URL is a URL that is not valid.
-    url: str = Field("", alias="httpUrl", validate_default=True)
-    method: Method = Field("GET", alias="httpMethod")
-    headers: Headers = Field((), alias="httpHeaders", repr=False)
-    query: dict[str, Scalar | list[Scalar]] = Field({}, alias="httpQuery", repr=False)
-    body_type: Literal["json", "text", "form"] | None = Field(None, alias="httpBodyType")
-    body: Any = Field(None, alias="httpBody", repr=False)
-    send_input: bool | None = Field(None, alias="httpSendInput")
-    auth: HttpAuth | None = Field(None, alias="httpAuth")
-    timeout: float | None = Field(None, alias="httpTimeout")
-    follow_redirects: bool = Field(True, alias="httpFollowRedirects")
-    full_response: bool = Field(False, alias="httpFullResponse")
-    fail_on_status: bool = Field(True, alias="httpFailOnStatus")
+    url: str = Field(
+        "",
+        alias="httpUrl",
+        description="The address: http or https, public unless HTTP_ALLOWED_HOSTS opens it.",
+        validate_default=True,
+    )
+    method: Method = Field("GET", alias="httpMethod", description="The method.")
+    headers: Headers = Field(
+        (),
+        alias="httpHeaders",
+        description="Headers: an object, or a list of {key, value}.",
+        repr=False,
+    )
+    query: dict[str, Scalar | list[Scalar]] = Field(
+        {},
+        alias="httpQuery",
+        description="Added to the address; a list repeats its name.",
+        repr=False,
+    )
+    body_type: Literal["json", "text", "form"] | None = Field(
+        None,
+        alias="httpBodyType",
+        description="How httpBody is written. Empty: text for a text, else JSON.",
+    )
+    body: Any = Field(
+        None,
+        alias="httpBody",
+        description="The body. Empty: none, or the input (httpSendInput).",
+        repr=False,
+    )
+    send_input: bool | None = Field(
+        None,
+        alias="httpSendInput",
+        description="Send the node's input as the body. Empty: for POST, PUT and PATCH without a body.",
+    )
+    auth: HttpAuth | None = Field(
+        None, alias="httpAuth", description="Credentials: basic, bearer, or a header of your own."
+    )
+    timeout: float | None = Field(
+        None,
+        alias="httpTimeout",
+        description="Seconds for everything, redirects and body included. Empty: HTTP_TIMEOUT.",
+    )
+    follow_redirects: bool = Field(
+        True,
+        alias="httpFollowRedirects",
+        description="Follow redirects, each checked like the address itself.",
+    )
+    full_response: bool = Field(
+        False,
+        alias="httpFullResponse",
+        description="Give {status, headers, body} instead of the body alone.",
+    )
+    fail_on_status: bool = Field(
+        True,
+        alias="httpFailOnStatus",
+        description="Let the node fail when the status is 400 or above.",
+    )
 
     @property
     def has_body(self) -> bool:

@@ -120,7 +120,7 @@ class Launcher:
                 await self._with_prefect(carried)
             if carried.entered:
                 return carried.status
-            segment.journal.note(observability="degraded")
+        segment.journal.note(observability="degraded" if wanted == "prefect" else "direct")
         walked = await Scheduler(segment, call_directly).run()
         return await end(segment, walked)
 

@@ -53,9 +53,13 @@ class LeaseKeeper:
     async def _renew(self, database: Database) -> None:
         heartbeat, running = self._snapshot()
         lease_ms = round(self._settings.lease_seconds * 1000)
-        statements = partial(leases.keep, heartbeat=heartbeat, ids=running, lease_ms=lease_ms)
+        keep = partial(leases.keep, heartbeat=heartbeat, ids=running, lease_ms=lease_ms)
+        one = partial(leases.renew, worker=heartbeat.name, lease_ms=lease_ms, patient=True)
         try:
-            held = await database.write(statements)
+            held = await database.write(keep)
+            busy = running.keys() - {found.lease.execution_id for found in held}
+            for execution_id in busy:
+                held += await database.write(partial(one, ids=[execution_id]))
         except StorageUnavailable:
             log.warning("leases could not be renewed: the database does not accept writes")
         else:

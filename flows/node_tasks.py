@@ -10,7 +10,7 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRunResult
+from prefect.client.schemas.objects import RunInput, State, TaskRunResult
 from prefect.states import Cancelled as CancelledState
 from prefect.states import Completed as CompletedState
 from prefect.states import Failed as FailedState
@@ -68,20 +68,19 @@ async def call_as_task(call: NodeCall) -> None:
     another thread, which costs more than the task itself.
     """
     task_runs, node = call.segment.task_runs, call.node.id
-    before = {
+    before: set[RunInput] = {
         TaskRunResult(id=task_runs[edge.source])
         for edge in call.segment.plan.incoming[node]
         if edge.source in task_runs
     }
-    state: State[None] = await run_task_async(
+    state: State[Any] | None = await run_task_async(
         node_task(call.node.type),
         parameters={"node_id": node, "attempt": call.attempt},
         dependencies={"node_id": before},
         return_type="state",
     )
-    task_run_id = state.state_details.task_run_id
-    if task_run_id is not None:
-        task_runs[node] = task_run_id
+    if state is not None and state.state_details.task_run_id is not None:
+        task_runs[node] = state.state_details.task_run_id
 
 
 async def call_effects_as_tasks(call: NodeCall) -> None:

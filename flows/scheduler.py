@@ -138,7 +138,9 @@ class Scheduler:
         log.warning("node %r of %s does not let itself be cut off", node, self._segment.name)
 
 
-async def _ended(tasks: Collection[asyncio.Task[NodeCall]], within: float) -> set[asyncio.Task[NodeCall]]:
+async def _ended(
+    tasks: Collection[asyncio.Task[NodeCall]], within: float
+) -> set[asyncio.Task[NodeCall]]:
     """Return the tasks that have not ended within so many seconds."""
     if not tasks:
         return set()

@@ -14,6 +14,8 @@ from supervision.parent import watch_parent
 def main() -> int:
     """Run a worker until SIGTERM or SIGINT; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    for library in ("httpx", "httpcore", "alembic", "openai"):
+        logging.getLogger(library).setLevel(logging.WARNING)  # they log addresses with their query
     try:
         settings = load_settings()
     except ConfigError as error:

@@ -80,6 +80,12 @@ class WorkerLoop:
             keeper.stop()
             await self._database.write(partial(leases.bury, worker=self.name))
 
+    @property
+    def _observability(self) -> str:
+        """How executions of this worker can be watched: in Prefect, not just now, or not at all."""
+        wanted = self._settings.orchestrator
+        return self._circuit.observability if wanted == "prefect" else "direct"
+
     def drain(self) -> None:
         """Take no more work and hand back what is running after a grace (any thread)."""
         self._loop.call_soon_threadsafe(self._begin_drain)
@@ -122,7 +128,7 @@ class WorkerLoop:
                 worker=self.name,
                 limit=limit,
                 lease_ms=round(self._settings.lease_seconds * 1000),
-                observability=self._circuit.observability,
+                observability=self._observability,
             )
         )
         for one in claimed:
@@ -186,7 +192,7 @@ class WorkerLoop:
     def _snapshot(self) -> tuple[Heartbeat, dict[str, int]]:
         running = {key: value.lease.epoch for key, value in self._running.copy().items()}
         capacity = 0 if self._draining else self._settings.worker_concurrency
-        beat = Heartbeat(self.name, capacity, len(running), self._circuit.observability)
+        beat = Heartbeat(self.name, capacity, len(running), self._observability)
         return beat, running
 
     def _report_from_thread(self, asked: dict[str, int], held: list[Held]) -> None:

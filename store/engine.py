@@ -26,6 +26,9 @@ T = TypeVar("T")
 Statements = Callable[[sa.Connection], T]
 BUSY_SECONDS = 4.0
 """How long SQLite waits for another process's lock before a write gives up."""
+CONFLICT_TRIES = 4
+"""How often PostgreSQL may refuse a transaction because of another one before it counts."""
+_CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 GROUP_LIMIT = 256
 """Most writes in one commit."""
 
@@ -145,12 +148,12 @@ class PostgresBackend:
         await self._engine.dispose()
 
     async def _run(self, statements: Statements[T]) -> T:
-        try:
-            return await self._once(statements)
-        except DBAPIError as error:
-            # Only before COMMIT: a commit whose answer was lost may have happened.
-            if not error.connection_invalidated or getattr(error, "committing", False):
-                raise
+        for _ in range(CONFLICT_TRIES):
+            try:
+                return await self._once(statements)
+            except DBAPIError as error:
+                if not _worth_another_try(error):
+                    raise
         return await self._once(statements)
 
     async def _once(self, statements: Statements[T]) -> T:
@@ -163,6 +166,17 @@ class PostgresBackend:
                 error.committing = True  # type: ignore[attr-defined]
                 raise
             return result
+
+
+def _worth_another_try(error: DBAPIError) -> bool:
+    """Tell a closed connection or a deadlock from faults that would come again.
+
+    Never after COMMIT was sent: a commit whose answer was lost may have happened.
+    """
+    if getattr(error, "committing", False):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or state in _CONFLICTS
 
 
 @dataclass(slots=True)

@@ -76,18 +76,31 @@ def keep(
 ) -> list[Held]:
     """Give a sign of life and renew the leases on these executions."""
     beat(connection, heartbeat)
-    return renew(connection, heartbeat.name, ids, lease_ms)
+    return renew(connection, heartbeat.name, ids, lease_ms)  # without those written to just now
 
 
 def renew(
-    connection: sa.Connection, worker: str, ids: Collection[str], lease_ms: int
+    connection: sa.Connection,
+    worker: str,
+    ids: Collection[str],
+    lease_ms: int,
+    *,
+    patient: bool = False,
 ) -> list[Held]:
-    """Extend a worker's leases on these executions to `lease_ms` from now; return those it has."""
+    """Extend a worker's leases on these executions to `lease_ms` from now; return those it has.
+
+    An execution that is being written to at this moment is left out, unless `patient`: waiting for
+    one row while holding others is how deadlocks come about. Ask for those again, singly.
+    """
     if not ids:
         return []
+    mine = sa.select(_E.id).where(
+        _E.id.in_(ids), _E.leaseOwner == worker, _E.status == ExecutionStatus.RUNNING.value
+    )
+    free = mine.with_for_update(skip_locked=not patient).cte("free")
     rows = connection.execute(
         executions.update()
-        .where(_E.id.in_(ids), _E.leaseOwner == worker, _E.status == ExecutionStatus.RUNNING.value)
+        .where(_E.id.in_(sa.select(free.c.id)))
         .values(claimAt=now_ms() + lease_ms)
         .returning(_E.id, _E.epoch, _E.cancelRequestedAt)
     )

@@ -133,6 +133,7 @@ def claim(
             leaseOwner=worker,
             claimAt=now_ms() + lease_ms,
             startedAt=sa.func.coalesce(_E.startedAt, at),
+            observability=observability,
             updatedAt=at,
         )
         .returning(executions, (_E.deadlineAt - now_ms()).label("remaining"))

@@ -7,9 +7,9 @@ Well: `/json` `{"ok": true}` · `/text` · `/echo` the request as JSON · `/empt
 By count of the same key: `/busy` (`times` 1, `after` seconds or text) 429 with `Retry-After`, then
 as `/json` · `/flaky` (`times` 1, `status` 503) fails, then as `/json`.
 
-Slow or large: `/slow` (`seconds`) before the first byte · `/drip` (`bytes`, `interval` seconds,
-one byte each time) · `/stream` (`bytes`, zeros in chunks) · `/bomb/gzip` and `/bomb/deflate`
-(`bytes` of zeros, compressed).
+Slow or large: `/slow` (`seconds`, `times` all) before the first byte · `/drip` (`bytes`,
+`interval` seconds, one byte each time) · `/stream` (`bytes`, zeros in chunks) · `/bomb/gzip` and
+`/bomb/deflate` (`bytes` of zeros, compressed).
 
 Broken: `/reset` before an answer · `/cut` closes after a part of the headers · `/short` fewer
 bytes than promised · `/bad-chunks` · `/endless-headers` · `/informational` 1xx without end.
@@ -125,8 +125,7 @@ async def _empty(_request: Received, writer: asyncio.StreamWriter, _count: int) 
 
 
 async def _status(request: Received, writer: asyncio.StreamWriter, _count: int) -> bool:
-    status = int(request.path.split("/")[2])
-    return await send(writer, status, request.parameter("body").encode())
+    return await send(writer, int(request.path.split("/")[2]), request.parameter("body").encode())
 
 
 async def _answer(request: Received, writer: asyncio.StreamWriter, _count: int) -> bool:
@@ -161,8 +160,9 @@ async def _flaky(request: Received, writer: asyncio.StreamWriter, count: int) ->
     return await send(writer, int(request.parameter("status", "503")))
 
 
-async def _slow(request: Received, writer: asyncio.StreamWriter, _count: int) -> bool:
-    await asyncio.sleep(float(request.parameter("seconds", "1")))
+async def _slow(request: Received, writer: asyncio.StreamWriter, count: int) -> bool:
+    late = count <= int(request.parameter("times", "1000000"))
+    await asyncio.sleep(float(request.parameter("seconds", "1")) if late else 0)
     return await json_answer(writer, {"ok": True})
 
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from api import executions, nodes, system, workflows
+from api import docs_page, executions, nodes, system, workflows
 from api.gate import Gate
 from api.problems import DOCUMENTED, on_error
 from api.shared import opened
@@ -51,8 +51,8 @@ def _application(settings: Settings, registry: Registry) -> FastAPI:
     for kind in (CauceError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, on_error)
     app.add_middleware(Gate, settings=settings)
-    for router in (workflows.router, executions.router, nodes.router, system.router):
-        app.include_router(router)
+    for part in (workflows, executions, nodes, system, docs_page):
+        app.include_router(part.router)
     return app
 
 

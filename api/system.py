@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,11 +19,6 @@ READY_SECONDS = 2.0
 """How long the database may take to tell that it can be written to."""
 WORKER_LEASES = 3.0
 """A worker renews its leases three times in one lease: after three leases it is gone."""
-_DOCS_POLICY = (
-    "default-src 'self'; script-src https: 'unsafe-inline'; style-src https: 'unsafe-inline'; "
-    "img-src 'self' https: data:; frame-ancestors 'none'"
-)
-"""FastAPI's page takes its scripts from the web; nothing else here is allowed to."""
 router = APIRouter(tags=["system"])
 
 
@@ -79,11 +73,3 @@ async def readiness(shared: Shared) -> dict[str, Any]:
         "running": sum(worker["running"] or 0 for worker in working),
         "observability": "full" if "full" in shown else "degraded" if working else None,
     }
-
-
-@router.get("/docs", include_in_schema=False)
-async def docs() -> Response:
-    """The pages of `/openapi.json`."""
-    page = get_swagger_ui_html(openapi_url="/openapi.json", title=NAME)
-    page.headers["Content-Security-Policy"] = _DOCS_POLICY
-    return page

@@ -135,10 +135,21 @@ def test_every_route_is_documented(client: httpx.Client) -> None:
             assert operation["summary"], (method, path)
             problems = operation["responses"]["default"]["content"]
             assert list(problems) == ["application/problem+json"]
+
+
+def test_the_page_of_the_api_needs_nothing_from_the_web(client: httpx.Client) -> None:
     page = client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
-    assert "/openapi.json" in page.text
-    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    assert "http" not in page.text
+    parts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(parts) == 3
+    for part in parts:
+        answer = client.get(part)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].split(";")[0] in {"text/css", "text/javascript"}
+    assert "/openapi.json" in client.get("/docs/start.js").text
+    assert client.get("/docs/other.js").status_code == 404
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -105,7 +105,7 @@ async def _run(demo: Demo, service_children: ServiceChildren, console: Console) 
     async with _supervised(demo, children), local_client() as client:
         async with asyncio.timeout(_READY_SECONDS):
             await until_ready(client, f"{demo.api}/ready")
-            await until_ready(client, f"{demo.prefect}/api/health")
+            await _until_shown(client, f"{demo.api}/ready")
         _say(console, f"API {demo.api}/docs   Prefect {demo.prefect}")
         document = _document(demo.data_port)
         execution_id = await _start(client, demo, document)
@@ -113,6 +113,12 @@ async def _run(demo: Demo, service_children: ServiceChildren, console: Console) 
         async with asyncio.timeout(_RUN_SECONDS):
             finished = await _watch(client, demo, execution_id, document, console)
     _tell_result(finished, console)
+
+
+async def _until_shown(client: httpx.AsyncClient, ready: str) -> None:
+    """Return once the worker has found Prefect: its first start makes a database, for seconds."""
+    while (await client.get(ready)).json().get("observability") != "full":  # noqa: ASYNC110
+        await asyncio.sleep(_BETWEEN_POLLS)
 
 
 @asynccontextmanager

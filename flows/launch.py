@@ -19,6 +19,7 @@ from flows.circuit import Circuit
 from flows.endings import cancelled, end, failed
 from flows.node_call import call_directly
 from flows.plans import Plans
+from flows.prefect_client import FLOW_RUN_NAME
 from flows.scheduler import Scheduler
 from flows.segment import Segment, Stop, Worker, unhandled
 from flows.workflow_flow import CURRENT_SEGMENT, Carried, workflow_flow
@@ -144,6 +145,7 @@ class Launcher:
     async def _start_flow(self, carried: Carried) -> "asyncio.Task[None]":
         """Start the flow and return once its body began, or once it was given up."""
         CURRENT_SEGMENT.set(carried)
+        FLOW_RUN_NAME.set(carried.segment.name)
         run = asyncio.create_task(_flow(carried.segment.execution_id))
         opened = asyncio.create_task(self._circuit.opened())
         began = asyncio.create_task(carried.began.wait())

@@ -40,14 +40,8 @@ class Carried:
 CURRENT_SEGMENT: ContextVar[Carried] = ContextVar("current_segment")
 
 
-def flow_run_name() -> str:
-    """Return what the dashboard calls the flow run: workflow and execution."""
-    return CURRENT_SEGMENT.get().segment.name
-
-
 @flow(
     name="workflow",
-    flow_run_name=flow_run_name,
     persist_result=False,
     result_storage=RESULTS,
     validate_parameters=False,

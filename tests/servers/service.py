@@ -36,11 +36,29 @@ class Service:
     process: subprocess.Popen[bytes]
     client: httpx.Client
     log: Path
+    with_prefect: bool
 
     @property
     def prefect_url(self) -> str:
         """The address of Prefect's API."""
         return f"http://127.0.0.1:{self.prefect_port}/api"
+
+    def await_ready(self) -> None:
+        """Wait until a worker takes work and, if there is a Prefect, shows it there."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._is_ready():
+            told = self.log.read_text(errors="replace")
+            assert self.process.poll() is None, f"the service ended:\n{told}"
+            assert time.monotonic() < deadline, f"not ready in time:\n{told}"
+            time.sleep(0.05)  # a health check's interval
+
+    def _is_ready(self) -> bool:
+        try:
+            answer = self.client.get("/ready")
+        except httpx.HTTPError:
+            return False
+        shown = answer.json().get("observability") == "full" or not self.with_prefect
+        return answer.status_code == 200 and shown
 
     def pid(self, name: str) -> int:
         """Return the process id of `api`, `prefect`, `worker-1`, …"""
@@ -51,6 +69,13 @@ class Service:
         pid = self.pid(name)
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    def crash(self) -> None:
+        """End all of its processes at once, as the machine's death would."""
+        pids = [int(file.read_text()) for file in (self.data_dir / "run").glob("*.pid")]
+        for pid in (self.process.pid, *pids):
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait(STOP_SECONDS)
 
     def save(self, document: Mapping[str, Any], name: str = "Test") -> str:
         """Store a workflow and return its id."""
@@ -158,10 +183,11 @@ def service(
             stderr=subprocess.STDOUT,
         )
     address = f"http://127.0.0.1:{api_port}"
+    shown = settings.get("ORCHESTRATOR") != "direct" and "PREFECT_API_URL" not in settings
     with httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
-        found = Service(data_dir, api_port, prefect_port, process, client, log)
+        found = Service(data_dir, api_port, prefect_port, process, client, log, shown)
         try:
-            _await_ready(found, settings)
+            found.await_ready()
             yield found
         finally:
             found.stop()
@@ -175,23 +201,3 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
         if name not in ours and not name.startswith("PREFECT_")
     }
     return {**inherited, "HTTP_ALLOWED_HOSTS": "127.0.0.1", "NO_COLOR": "1", **settings}
-
-
-def _await_ready(started: Service, settings: Mapping[str, str]) -> None:
-    """Wait until a worker takes work and, if there is a Prefect, shows it there."""
-    with_prefect = settings.get("ORCHESTRATOR") != "direct" and "PREFECT_API_URL" not in settings
-    deadline = time.monotonic() + READY_SECONDS
-    while not _is_ready(started.client, with_prefect=with_prefect):
-        told = started.log.read_text(errors="replace")
-        assert started.process.poll() is None, f"the service ended:\n{told}"
-        assert time.monotonic() < deadline, f"not ready in time:\n{told}"
-        time.sleep(0.05)  # a health check's interval
-
-
-def _is_ready(client: httpx.Client, *, with_prefect: bool) -> bool:
-    try:
-        answer = client.get("/ready")
-    except httpx.HTTPError:
-        return False
-    shown = answer.json().get("observability") == "full" or not with_prefect
-    return answer.status_code == 200 and shown

@@ -61,9 +61,8 @@ class Changes:
     runs: dict[NodeKey, dict[str, Any]] = field(default_factory=dict)
     payloads: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
-    current_node: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
-    """Columns of the execution's row that are written along: its flow run, how it is observed."""
+    """Columns of the execution's row that are written along: see `statements.FACTS`."""
     ending: Ending | None = None
 
     def __bool__(self) -> bool:

@@ -76,7 +76,7 @@ class Journal:
         if record.status is not NodeStatus.RUNNING:
             record.move(NodeStatus.RUNNING)
         record.attempt = attempt
-        self._changes.current_node = node.id
+        self._changes.facts["currentNodeId"] = node.id
         event = NodeStarted(node.id, attempt, node.type, node.label)
         self._put(record, event, node, inputData=self._text(data))
 

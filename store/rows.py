@@ -11,6 +11,7 @@ from core.status import TERMINAL_NODE
 from database import events, node_runs
 from store.clock import timestamp
 
+_INSERT_EVENT = events.insert()
 _SETTLED = [status.value for status in TERMINAL_NODE]
 
 _RUN_VALUES = (
@@ -57,13 +58,14 @@ def append_event(
 ) -> None:
     """Append one event under a number that the caller has taken."""
     connection.execute(
-        events.insert().values(
-            executionId=execution_id,
-            seq=seq,
-            type=event.type,
-            nodeId=event.node,
-            at=timestamp(),
-            epoch=epoch,
-            data=orjson.dumps(event.data()).decode(),
-        )
+        _INSERT_EVENT,
+        {
+            "executionId": execution_id,
+            "seq": seq,
+            "type": event.type,
+            "nodeId": event.node,
+            "at": timestamp(),
+            "epoch": epoch,
+            "data": orjson.dumps(event.data()).decode(),
+        },
     )

@@ -24,11 +24,11 @@ from store.changes import Changes, Ending, Lease
 from store.clock import now_ms, timestamp
 from store.payloads import insert_payloads
 from store.rows import append_event, save_node_runs
+from store.statements import COUNTERS, END, ENDING, FACTS, INSERT_EXECUTION, WRITE
 
 _E = executions.c
 _ENDED = [status.value for status in TERMINAL_EXECUTION]
 _SETTLED = [status.value for status in TERMINAL_NODE]
-_COUNTERS = ("settledNodes", "completedNodes", "failedNodes", "skippedNodes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +54,25 @@ def create(connection: sa.Connection, new: NewExecution) -> str:
     """Store an execution, its pending node runs and its first event; return its `createdAt`."""
     at = timestamp()
     connection.execute(
-        executions.insert().values(
-            id=new.id,
-            workflowId=new.workflow_id,
-            workflowName=new.workflow_name,
-            organizationId=new.organization_id,
-            versionNumber=new.version,
-            status=ExecutionStatus.PENDING.value,
-            triggerType=new.trigger_type,
-            triggeredByName=new.triggered_by,
-            inputs=new.inputs,
-            createdAt=at,
-            updatedAt=at,
-            seq=1,
-            epoch=0,
-            flush=0,
-            interruptions=0,
-            priority=new.priority,
-            claimAt=now_ms(),
-            deadlineAt=None if new.timeout is None else now_ms() + new.timeout,
-            maxParallel=new.max_parallel,
-            orchestrator=new.orchestrator,
-            totalNodes=len(new.nodes),
-            **dict.fromkeys(_COUNTERS, 0),
-        )
+        INSERT_EXECUTION,
+        {
+            "id": new.id,
+            "workflowId": new.workflow_id,
+            "workflowName": new.workflow_name,
+            "organizationId": new.organization_id,
+            "versionNumber": new.version,
+            "status": ExecutionStatus.PENDING.value,
+            "triggerType": new.trigger_type,
+            "triggeredByName": new.triggered_by,
+            "inputs": new.inputs,
+            "createdAt": at,
+            "updatedAt": at,
+            "priority": new.priority,
+            "timeout": new.timeout,
+            "maxParallel": new.max_parallel,
+            "orchestrator": new.orchestrator,
+            "totalNodes": len(new.nodes),
+        },
     )
     if new.nodes:
         pending = NodeStatus.PENDING.value
@@ -169,27 +164,20 @@ def apply(connection: sa.Connection, lease: Lease, flush: int, changes: Changes)
     """
     at = timestamp()
     values: dict[str, Any] = {
-        "seq": _E.seq + len(changes.events),
-        "flush": flush,
-        "updatedAt": at,
-        **changes.facts,
-        **{name: executions.c[name] + count for name, count in changes.counts.items()},
+        "w_id": lease.execution_id,
+        "w_epoch": lease.epoch,
+        "w_flush": flush,
+        "w_events": len(changes.events),
+        "w_at": at,
+        **{f"w_{name}": changes.counts.get(name, 0) for name in COUNTERS},
+        **{f"w_{name}": changes.facts.get(name) for name in FACTS},
     }
-    if changes.current_node is not None:
-        values["currentNodeId"] = changes.current_node
+    statement: sa.Executable = WRITE
     if changes.ending is not None:
-        values.update(_ending_values(changes.ending, at))
-    last = connection.execute(
-        executions.update()
-        .where(
-            _E.id == lease.execution_id,
-            _E.epoch == lease.epoch,
-            _E.flush == flush - 1,
-            _E.status.not_in(_ENDED),
-        )
-        .values(values)
-        .returning(_E.seq)
-    ).scalar_one_or_none()
+        ending = _ending_values(changes.ending, at)
+        values |= {f"w_{name}": ending[name] for name in ENDING}
+        statement = END
+    last = connection.execute(statement, values).scalar_one_or_none()
     if last is None:
         return _applied_before(connection, lease, flush)
     _write_rows(connection, lease, changes, last - len(changes.events) + 1)

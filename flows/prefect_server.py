@@ -13,6 +13,7 @@ import uvicorn
 
 from config import Settings, get_settings
 from flows.prefect_settings import server_environment
+from supervision.parent import watch_parent
 
 _SHUTDOWN_SECONDS = 2
 """How long open requests may take to end; Prefect's services need about 1 s more."""
@@ -62,6 +63,7 @@ def main() -> None:
     os.environ.update(environment)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
+    watch_parent()
     PrefectServer(configuration(settings)).run()
 
 

@@ -58,6 +58,8 @@ def client_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
         "PREFECT_EVENTS_WORKER_MAX_QUEUE_SIZE": "100000",
         "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
+        # Failed nodes and outages are in our own log, in words of our own.
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",

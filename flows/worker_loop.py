@@ -22,7 +22,11 @@ from store.transitions import Claimed
 from store.wakeup import Ear, News
 
 DRAIN_SECONDS = 8.0
-"""How long running nodes may go on after a stop was asked for."""
+"""The longest that running nodes may go on after a stop was asked for."""
+DRAIN_SHARE = 0.4
+"""They get this much of `STOP_SECONDS` at most. The rest is for cutting them off, handing their
+leases back, and the processes that are stopped after this one.
+"""
 POSTPONE_SECONDS = 2.0
 log = logging.getLogger("cauce.worker")
 
@@ -95,8 +99,8 @@ class WorkerLoop:
         self._news.set()
 
     def _hear(self, news: News) -> None:
-        if news is News.CANCEL:
-            task = asyncio.create_task(self._look_for_cancels())
+        if news is not News.WORK:
+            task = asyncio.create_task(self._look_for_wishes())
             task.add_done_callback(_log_fault)
         self._news.set()
 
@@ -171,12 +175,15 @@ class WorkerLoop:
         return await self._launcher.carry(segment, claimed)
 
     async def _give_up(self, running: Running) -> None:
-        """Let others take the execution: at once when draining, later after a fault."""
+        """Let others take the execution: at once when draining, or when a pause was withdrawn just
+        before it began; later after a fault.
+        """
         if running.stop is Stop.LEASE_LOST:
             return
+        pausing = running.segment is not None and running.segment.pausing
         statements: Callable[..., None] = (
             partial(leases.release, leases=[running.lease])
-            if self._draining
+            if self._draining or pausing
             else partial(
                 leases.postpone, lease=running.lease, delay_ms=round(POSTPONE_SECONDS * 1000)
             )
@@ -186,7 +193,7 @@ class WorkerLoop:
         except StorageUnavailable:
             log.warning("the lease on %s expires by itself", running.lease.execution_id)
 
-    async def _look_for_cancels(self) -> None:
+    async def _look_for_wishes(self) -> None:
         self._report({}, await self._database.read(partial(leases.held, worker=self.name)))
 
     def _snapshot(self) -> tuple[Heartbeat, dict[str, int]]:
@@ -199,7 +206,7 @@ class WorkerLoop:
         self._loop.call_soon_threadsafe(self._report, asked, held)
 
     def _report(self, asked: dict[str, int], held: list[Held]) -> None:
-        """Stop what is no longer ours, and what someone asked to cancel."""
+        """Stop what is no longer ours, and what someone asked to cancel or to pause."""
         still = {one.lease.execution_id: one for one in held}
         for execution_id, epoch in asked.items():
             one = still.get(execution_id)
@@ -209,15 +216,20 @@ class WorkerLoop:
                 running.ask_to_stop(Stop.LEASE_LOST)
         for execution_id, one in still.items():
             running = self._running.get(execution_id)
-            if one.cancel_requested and running is not None:
+            if running is None:
+                continue
+            if one.cancel_requested:
                 running.ask_to_stop(Stop.CANCEL)
+            if running.segment is not None:
+                running.segment.pause(one.pause_requested)
 
     async def _let_go(self) -> None:
         tasks = [running.task for running in self._running.values()]
         if not tasks:
             return
         log.info("stopping: %d executions are running", len(tasks))
-        await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+        drain = min(DRAIN_SECONDS, self._settings.stop_seconds * DRAIN_SHARE)
+        await asyncio.wait(tasks, timeout=drain)
         for running in self._running.values():
             running.ask_to_stop(Stop.DRAIN)
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -244,4 +256,4 @@ def _alive(process_id: str) -> bool:
 
 def _log_fault(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
-        log.warning("looking for cancels failed: %r", task.exception())
+        log.warning("looking for cancels and pauses failed: %r", task.exception())

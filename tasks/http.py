@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -33,9 +33,13 @@ ERROR_BODY = 2048
 """So many bytes of an error's body are kept in the details of the failure."""
 
 
-def default_retry(config: HttpConfig) -> RetryPolicy:
-    """Return three attempts for a method that may be repeated, one for POST and PATCH."""
-    return RetryPolicy(attempts=3 if config.method in IDEMPOTENT else 1)
+def default_retry(config: Mapping[str, Any]) -> RetryPolicy:
+    """Return three attempts for a method that may be repeated, one for POST and PATCH.
+
+    `config` is as its user saved it: a method that only a template tells may not be repeated.
+    """
+    method = str(config.get("httpMethod") or "GET").upper()
+    return RetryPolicy(attempts=3 if method in IDEMPOTENT else 1)
 
 
 @node("http", title="HTTP request", retry=default_retry)

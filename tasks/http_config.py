@@ -3,8 +3,6 @@
 What a template comes to is only known at run time: `check_rendered` repeats the checks then.
 """
 
-import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,6 +12,15 @@ from config import Settings, get_settings
 from core.errors import NodeError
 from core.expressions import is_template
 from tasks.config_messages import config_error
+from tasks.http_headers import (
+    Fault,
+    Headers,
+    Scalar,
+    header_faults,
+    header_pairs,
+    name_faults,
+    value_faults,
+)
 from tasks.net_guard import allowed_hosts, check_url
 from tasks.registry import NodeConfig
 
@@ -24,33 +31,8 @@ IDEMPOTENT = METHODS - {"POST", "PATCH"}
 
 BODILESS = frozenset({"GET", "HEAD"})
 
-MAX_HEADERS = 100
-MAX_HEADER_VALUE = 8192
-"""Bytes."""
-
 MAX_TIMEOUT = 3600
 """Seconds."""
-
-_FRAMING_HEADERS = frozenset(
-    {
-        "connection",
-        "content-length",
-        "host",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-
-Headers = tuple[tuple[str, str], ...]
-Scalar = str | int | float | bool | None
-Fault = tuple[str, str]
-"""A code and a sentence."""
 
 
 class HttpAuth(NodeConfig):
@@ -75,13 +57,13 @@ class HttpAuth(NodeConfig):
     @classmethod
     def _sendable_name(cls, name: str) -> str:
         if name and not is_template(name):
-            _refuse(_name_faults(name))
+            _refuse(name_faults(name))
         return name
 
     @field_validator("token", "value")
     @classmethod
     def _sendable(cls, text: str) -> str:
-        _refuse(_value_faults("Authorization", text))
+        _refuse(value_faults("Authorization", text))
         return text
 
 
@@ -124,7 +106,7 @@ class HttpConfig(NodeConfig):
     send_input: bool | None = Field(
         None,
         alias="httpSendInput",
-        description="Send the node's input as the body. Empty: for POST, PUT and PATCH without a body.",
+        description="Send the input as the body. Empty: for POST, PUT and PATCH without one.",
     )
     auth: HttpAuth | None = Field(
         None, alias="httpAuth", description="Credentials: basic, bearer, or a header of your own."
@@ -179,7 +161,7 @@ class HttpConfig(NodeConfig):
     @field_validator("headers", mode="before")
     @classmethod
     def _check_headers(cls, given: Any) -> Headers:
-        headers = tuple(_header_pairs(given))
+        headers = tuple(header_pairs(given))
         _refuse(header_faults(headers, templates=True))
         return headers
 
@@ -243,76 +225,6 @@ def check_rendered(config: HttpConfig, settings: Settings) -> None:
         raise NodeError(blocked[0], code="ssrf_blocked")
     for code, message in (*faults, *header_faults(config.headers)):
         raise NodeError(message, code=code)
-
-
-def header_faults(headers: Headers, *, templates: bool = False) -> list[Fault]:
-    """Return what is wrong with headers; `templates` says that some are not rendered yet."""
-    if len(headers) > MAX_HEADERS:
-        return [("header_invalid", f"There are more than {MAX_HEADERS} headers.")]
-    return [
-        fault
-        for name, value in headers
-        for fault in (
-            *(() if templates and is_template(name) else _name_faults(name)),
-            *(() if templates and is_template(value) else _value_faults(name, value)),
-        )
-    ]
-
-
-def _name_faults(name: str) -> Iterator[Fault]:
-    if not _TOKEN.fullmatch(name):
-        yield "header_invalid", f"{_shown(name)} is not a valid name of a header."
-    elif name.lower() in _FRAMING_HEADERS:
-        yield "header_forbidden", f"The header {_shown(name)} is set by the service itself."
-
-
-def _value_faults(name: str, value: str) -> Iterator[Fault]:
-    if _CONTROL.search(value):
-        message = f"The value of the header {_shown(name)} holds a control character."
-        yield "header_invalid", message
-    elif len(value.encode()) > MAX_HEADER_VALUE:
-        message = f"The value of the header {_shown(name)} is longer than {MAX_HEADER_VALUE} bytes."
-        yield "header_invalid", message
-
-
-def _header_pairs(given: Any) -> Iterator[tuple[str, str]]:
-    """Read `{name: value}` or `[{"key": name, "value": value}]`."""
-    if isinstance(given, Mapping):
-        given = [{"key": key, "value": value} for key, value in given.items()]
-    if not isinstance(given, list | tuple | None):
-        message = 'The headers must be an object, or a list of objects with "key" and "value".'
-        raise config_error("header_invalid", message)
-    for item in given or ():
-        yield _header_pair(item)
-
-
-def _header_pair(item: Any) -> tuple[str, str]:
-    if isinstance(item, Mapping) and set(item) == {"key", "value"}:
-        name, value = item["key"], item["value"]
-    elif isinstance(item, tuple) and len(item) == 2:
-        name, value = item
-    else:
-        raise config_error("header_invalid", 'Each header must have just "key" and "value".')
-    if not isinstance(name, str) or not isinstance(value, str | int | float):
-        raise config_error("header_invalid", "The value of a header must be text or a number.")
-    return name, scalar_text(value).strip(" \t")
-
-
-def scalar_text(value: Scalar) -> str:
-    """Return a scalar as it is written into a header or a query: `true`, not `True`."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer() and not math.isinf(value):
-            return str(int(value))
-        case _:
-            return str(value)
-
-
-def _shown(text: str) -> str:
-    return f'"{text[:64]}"'
 
 
 def _refuse(faults: Sequence[Fault] | Iterator[Fault]) -> None:

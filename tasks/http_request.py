@@ -12,7 +12,8 @@ import orjson
 
 from core.errors import NodeError
 from tasks.context import NodeContext
-from tasks.http_config import IDEMPOTENT, Headers, HttpAuth, HttpConfig, scalar_text
+from tasks.http_config import IDEMPOTENT, HttpAuth, HttpConfig
+from tasks.http_headers import Headers, scalar_text
 from tasks.net_guard import AllowedHosts, check_url, host_of, port_of
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -40,7 +40,7 @@ class NodeType:
     run: NodeFunction
     pure: bool = False
     timeout: float | None = None
-    retry: Callable[[Any], RetryPolicy] | None = None
+    retry: Callable[[Mapping[str, Any]], RetryPolicy] | None = None
     description: str = ""
     origin: str = ""
 
@@ -87,7 +87,7 @@ def node(
     trigger: bool = False,
     terminal: bool = False,
     timeout: float | None = None,
-    retry: Callable[[Any], RetryPolicy] | None = None,
+    retry: Callable[[Mapping[str, Any]], RetryPolicy] | None = None,
     registry: Registry = BUILT_IN,
 ) -> Callable[[_F], _F]:
     """Register an async function `(config, data, context)` as the node type `name`.

@@ -48,7 +48,9 @@ def cases(draw: st.DrawFn, max_nodes: int = 8, *, wait: bool = True) -> Case:
     triggers = draw(st.sets(st.sampled_from(names))) - targets
     waits = st.sampled_from(["all", "all", "all", "any", 2]) if wait else st.just("all")
     nodes = [
-        PlanNode(name, draw(st.sampled_from(["step", "step", "output"])), name, {}, _policy(draw(waits)))
+        PlanNode(
+            name, draw(st.sampled_from(["step", "step", "output"])), name, {}, _policy(draw(waits))
+        )
         for name in draw(st.permutations(names))
     ]
     plan = Plan(

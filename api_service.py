@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from api import docs_page, executions, nodes, system, workflows
+from api import controls, docs_page, executions, nodes, system, workflows
 from api.gate import Gate
 from api.problems import DOCUMENTED, on_error
 from api.shared import opened
@@ -51,7 +51,7 @@ def _application(settings: Settings, registry: Registry) -> FastAPI:
     for kind in (CauceError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, on_error)
     app.add_middleware(Gate, settings=settings)
-    for part in (workflows, executions, nodes, system, docs_page):
+    for part in (workflows, executions, controls, nodes, system, docs_page):
         app.include_router(part.router)
     return app
 

@@ -117,6 +117,14 @@ class Settings(BaseSettings):
         "NORMAL: it survives the death of any process, and each write costs less.",
     )
 
+    retention_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days that finished executions are kept; 0: for ever. A workflow may say "
+        "otherwise (settings.retentionDays).",
+    )
+
     prefect_port: int = Field(
         4200, ge=1, le=65535, description="Port of the Prefect server that is started with us."
     )
@@ -191,6 +199,11 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(
         10 * 1024 * 1024, ge=1024, description="Largest request body, in bytes."
+    )
+    max_queued: int = Field(
+        10_000,
+        ge=0,
+        description="Executions that may wait for a worker; one more is refused. 0: no limit.",
     )
     max_nodes: int = Field(5000, ge=1, description="Most nodes in one workflow.")
     max_edges: int = Field(50_000, ge=0, description="Most connections in one workflow.")

@@ -9,6 +9,7 @@ if /i "%VERB%"=="help" goto usage
 if /i "%VERB%"=="start" goto run_start
 if /i "%VERB%"=="demo" goto run_demo
 if /i "%VERB%"=="test" goto run_test
+if /i "%VERB%"=="chaos" goto run_chaos
 if /i "%VERB%"=="setup" goto run_setup
 echo "%VERB%" is not a verb of start.bat. 1>&2
 call :show_usage 1>&2
@@ -36,6 +37,13 @@ for /f "tokens=1,*" %%a in ("%*") do set "OPTIONS=%%b"
 .venv\Scripts\python.exe -m pytest -n 2 %OPTIONS%
 exit /b %ERRORLEVEL%
 
+:run_chaos
+call :prepare requirements-dev.txt || exit /b 1
+rem Only the options after the verb go to the run.
+for /f "tokens=1,*" %%a in ("%*") do set "OPTIONS=%%b"
+.venv\Scripts\python.exe -m tests.chaos.run %OPTIONS%
+exit /b %ERRORLEVEL%
+
 :usage
 call :show_usage
 exit /b 0
@@ -46,6 +54,7 @@ echo.
 echo start   start the Prefect server, the API and the workers (also without a verb)
 echo demo    run an example workflow on a service of its own, then remove it
 echo test    run the tests; options go to pytest
+echo chaos   kill a service of its own for minutes and check that nothing is lost; --help lists options
 echo setup   only prepare .venv, with the development tools
 echo help    show this
 echo.

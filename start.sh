@@ -12,6 +12,8 @@ usage: ./start.sh [verb] [options]
 start   start the Prefect server, the API and the workers (also without a verb)
 demo    run an example workflow on a service of its own, then remove it
 test    run the tests; options go to pytest
+chaos   kill and freeze a service of its own for minutes and check that nothing is lost;
+        options: --minutes N --seed S --database sqlite|postgresql ... (--help lists them)
 setup   only prepare .venv, with the development tools
 help    show this
 
@@ -142,6 +144,11 @@ run_tests() {
     exec .venv/bin/python -m pytest -n 2 "$@"
 }
 
+run_chaos() {
+    prepare_development
+    exec .venv/bin/python -m tests.chaos.run "$@"
+}
+
 verb=${1:-start}
 [ $# -eq 0 ] || shift
 case $verb in
@@ -154,6 +161,7 @@ demo)
     exec .venv/bin/python start_service.py demo "$@"
     ;;
 test) run_tests "$@" ;;
+chaos) run_chaos "$@" ;;
 setup) prepare_development ;;
 help | -h | --help) usage ;;
 *)

@@ -13,7 +13,7 @@ from api.refusals import invalid_document
 from core.catalogue import Catalogue
 from core.errors import Problem
 from core.graph import Compiled, Limits, compile_document
-from core.plan import PlanSettings
+from core.plan import Plan, PlanSettings
 from store.payloads import decode
 
 KEPT = 512
@@ -48,14 +48,19 @@ class Plans:
 
     async def learn(self, text: str) -> None:
         """Compile a stored document, so that `known` knows it. Raises `InvalidDocument`."""
-        compiled = await _apart(len(text), self._compile_text, text)
-        if compiled.plan is None:
-            raise invalid_document(compiled.errors, truncated=compiled.truncated)
-        found = Runnable(tuple(compiled.plan.nodes), compiled.plan.settings)
+        plan = await self.plan(text)
+        found = Runnable(tuple(plan.nodes), plan.settings)
         with self._lock:
             self._kept[_key(text)] = found
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
+
+    async def plan(self, text: str) -> Plan:
+        """Return the plan of a stored document. Raises `InvalidDocument`."""
+        compiled = await _apart(len(text), self._compile_text, text)
+        if compiled.plan is None:
+            raise invalid_document(compiled.errors, truncated=compiled.truncated)
+        return compiled.plan
 
     async def compile(self, document: Any, size: int) -> Compiled:
         """Compile a document; `size` is roughly that of its text."""

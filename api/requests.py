@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from api.refusals import invalid
 from core.errors import Problem
 from core.findings import child, quote
+from store.candidates import MOST_URGENT
 
 LONGEST_NAME = 200
 
@@ -58,7 +59,8 @@ class ValidateWorkflow(Body):
 class ExecuteWorkflow(Body):
     """An execution to start. `inputs` are values by node id.
 
-    `mode` chose between two executors in existing services: here both words mean the same.
+    `mode` chose between two executors in existing services: here both words mean the same. Of
+    those that wait, one with a higher `priority` (-100 to 100) is taken first.
     """
 
     workflow_id: Id
@@ -66,6 +68,17 @@ class ExecuteWorkflow(Body):
     organization_id: Id | None = None
     mode: Literal["optimized", "legacy"] | None = None
     trigger_type: Word | None = None
+    priority: Annotated[int, Field(ge=-MOST_URGENT, le=MOST_URGENT)] = 0
+
+
+class RetryExecution(Body):
+    """How to go on from an execution. `from` is the id of the first node that runs again, `inputs`
+    are values by node id that replace those of the original.
+    """
+
+    from_: Id | None = Field(None, alias="from")
+    version: Literal["original", "latest"] = "original"
+    inputs: dict[str, Any] | None = None
 
 
 class ExecuteNode(Body):
@@ -83,6 +96,12 @@ class CancelExecution(Body):
     """Who cancels, if that is to be known."""
 
     cancelled_by: Name | None = None
+
+
+class HoldExecution(Body):
+    """Who pauses or resumes, if that is to be known."""
+
+    requested_by: Name | None = None
 
 
 _B = TypeVar("_B", bound=Body)

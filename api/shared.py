@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from api.admission import Queue
 from api.plans import Plans
 from config import Settings
 from core.catalogue import Catalogue
@@ -28,6 +29,7 @@ class Shared:
     plans: Plans
     resources: Resources
     bell: Bell
+    queue: Queue
 
 
 def shared_of(request: Request) -> Shared:
@@ -49,7 +51,8 @@ async def opened(settings: Settings, registry: Registry) -> AsyncGenerator[Share
         try:
             async with Resources(settings) as resources:
                 types = registry.types()
-                yield Shared(settings, database, types, catalogue, plans, resources, bell)
+                queue = Queue(database, settings.max_queued)
+                yield Shared(settings, database, types, catalogue, plans, resources, bell, queue)
         finally:
             bell.close()
     finally:

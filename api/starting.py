@@ -9,13 +9,22 @@ from typing import Any
 
 import orjson
 
+from api.admission import make_room
 from api.plans import Plans, Runnable
 from api.refusals import checked_id
 from api.shared import Shared
-from core.errors import BadRequest, CauceError, NotFound, Problem, Unavailable, Unprocessable
+from core.errors import (
+    BadRequest,
+    CauceError,
+    NotFound,
+    Problem,
+    QueueFull,
+    Unavailable,
+    Unprocessable,
+)
 from core.findings import child, quote
 from store import starts, transitions, workflows
-from store.transitions import NewExecution
+from store.new_execution import NewExecution
 from store.wakeup import News
 
 LONGEST_KEY = 255
@@ -40,11 +49,14 @@ class Start:
     idempotency_key: str | None = None
     timeout: float | None = None
     max_parallel: int | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An accepted execution. `replayed` says that it had been started before."""
+    """An accepted execution. `replayed` says that it had been started before, `replaced` that
+    others were cancelled for it.
+    """
 
     execution_id: str
     workflow_id: str
@@ -52,6 +64,7 @@ class Started:
     created_at: str
     warnings: tuple[Problem, ...] = ()
     replayed: bool = False
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +78,25 @@ async def start(shared: Shared, wanted: Start) -> Started:
     """Accept an execution of a workflow's present document, and wake the workers.
 
     Raises `NotFound`, `InvalidDocument`, `BadRequest` and `Unprocessable` for a key that cannot be
-    used, `StorageUnavailable`.
+    used, `QueueFull`, `Conflict` where the workflow allows no more at once, `StorageUnavailable`.
     """
     checked_id(wanted.workflow_id, "Workflow")
     inputs = orjson.dumps(wanted.inputs).decode()
+    key = wanted.idempotency_key
     accept = partial(
-        _accept, wanted=wanted, inputs=inputs, execution_id=_new_id(wanted), plans=shared.plans
+        _accept,
+        wanted=wanted,
+        inputs=inputs,
+        execution_id=new_id(f"start\n{wanted.organization_id or ''}", key),
+        plans=shared.plans,
+        full=await shared.queue.full(),
     )
     for _ in range(_TRIES):
         outcome = await shared.database.write(accept)
         if isinstance(outcome, Started):
             shared.bell.ring(News.WORK)
+            if outcome.replaced:
+                shared.bell.ring(News.CANCEL)
             return outcome
         if isinstance(outcome, CauceError):
             raise outcome
@@ -83,9 +104,11 @@ async def start(shared: Shared, wanted: Start) -> Started:
     raise Unavailable("The workflow keeps changing: try again shortly.", retry_after=1)
 
 
-def _new_id(wanted: Start) -> str:
-    """Return 16 hexadecimal characters; the same ones for the same idempotency key."""
-    key = wanted.idempotency_key
+def new_id(scope: str, key: str | None) -> str:
+    """Return 16 hexadecimal characters; the same ones for the same idempotency key in a scope.
+
+    Raises `BadRequest` for a key that cannot be used.
+    """
     if key is None:
         return secrets.token_hex(8)
     if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
@@ -93,12 +116,11 @@ def _new_id(wanted: Start) -> str:
             f"The Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters.",
             code="idempotency_key_invalid",
         )
-    scope = f"start\n{wanted.organization_id or ''}\n{key}"
-    return hashlib.sha256(scope.encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{scope}\n{key}".encode()).hexdigest()[:16]
 
 
 def _accept(
-    connection: Any, wanted: Start, inputs: str, execution_id: str, plans: Plans
+    connection: Any, wanted: Start, inputs: str, execution_id: str, plans: Plans, full: bool
 ) -> Started | _Unread | CauceError:
     """Accept within one transaction. Refusals are returned: raised, they would undo others' work
     that shares the commit.
@@ -107,6 +129,8 @@ def _accept(
         before = starts.begun(connection, execution_id)
         if before is not None:
             return _again(wanted, inputs, execution_id, before)
+    if full:
+        return QueueFull(retry_after=1)
     try:
         row = workflows.find(connection, wanted.workflow_id)
     except NotFound as error:
@@ -116,10 +140,18 @@ def _accept(
     runnable = plans.known(row["data"])
     if runnable is None:
         return _Unread(row["data"])
+    replaced = make_room(connection, runnable.settings.concurrency, wanted.workflow_id)
+    if isinstance(replaced, CauceError):
+        return replaced
     new = _execution(wanted, inputs, execution_id, row, runnable, workflows.pin(connection, row))
-    created_at = transitions.create(connection, new)
-    warnings = _leftovers(wanted.inputs, runnable)
-    return Started(execution_id, new.workflow_id, new.workflow_name, created_at, warnings)
+    return Started(
+        execution_id,
+        new.workflow_id,
+        new.workflow_name,
+        transitions.create(connection, new),
+        _leftovers(wanted.inputs, runnable),
+        replaced=bool(replaced),
+    )
 
 
 def _execution(
@@ -145,6 +177,9 @@ def _execution(
         timeout=None if timeout is None else round(timeout * 1000),
         max_parallel=settings.max_parallel or wanted.max_parallel,
         orchestrator=settings.orchestrator,
+        priority=wanted.priority,
+        concurrency_limit=settings.concurrency.limit if settings.concurrency else None,
+        retention_days=settings.retention_days,
     )
 
 

@@ -81,6 +81,7 @@ async def execute(request: Request) -> Response:
             organization_id=given.organization_id,
             trigger_type=given.trigger_type or _trigger_type(inputs),
             idempotency_key=request.headers.get("idempotency-key"),
+            priority=given.priority,
         ),
     )
     value = {

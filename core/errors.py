@@ -80,6 +80,12 @@ class AlreadyFinished(Conflict):
     code = "already_finished"
 
 
+class NotWaiting(Conflict):
+    """The execution is not paused by hand: there is nothing to resume."""
+
+    code = "not_waiting"
+
+
 class TooLarge(CauceError):
     """The request is larger than this service accepts."""
 
@@ -120,10 +126,22 @@ class StorageUnavailable(Unavailable):
     code = "storage_unavailable"
 
 
+class QueueFull(Unavailable):
+    """Too many executions wait for a worker. Nothing was started; try again shortly."""
+
+    code = "queue_full"
+
+
 class LeaseLost(CauceError):
     """Another worker has taken this execution over: nothing may be written for it here."""
 
     code = "lease_lost"
+
+
+class PauseWithdrawn(CauceError):
+    """The pause was taken back, or a cancel came, before it was carried out."""
+
+    code = "pause_withdrawn"
 
 
 class ConfigError(Exception):

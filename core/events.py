@@ -74,6 +74,22 @@ class ExecutionPaused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutionPauseRequested(Event):
+    """Someone asked to pause: an intent, carried out by the worker that holds the lease."""
+
+    type = "execution.pause_requested"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionResumed(Event):
+    """A pause by hand is over, or was withdrawn before it was carried out."""
+
+    type = "execution.resumed"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionCancelRequested(Event):
     """Someone asked to cancel: an intent, carried out by the worker that holds the lease."""
 
@@ -137,6 +153,22 @@ class NodeCompleted(NodeEvent):
     duration: int
     ports: tuple[str, ...]
     output: Any
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReused(NodeEvent):
+    """The node does not run: its result is that of the execution which this one goes on from.
+
+    `status` is `completed`, or `failed` where the failure was handled; `error` is the failure.
+    """
+
+    type = "node.reused"
+    execution_id: str
+    status: str
+    attempt: int
+    ports: tuple[str, ...]
+    output: Any
+    error: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

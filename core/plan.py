@@ -35,16 +35,30 @@ class PlanNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Concurrency:
+    """How many executions of a workflow may run at once, and what becomes of one more.
+
+    `queue`: it waits. `reject`: it is refused. `replace`: the oldest ones are cancelled for it.
+    """
+
+    limit: int
+    policy: Literal["queue", "reject", "replace"] = "queue"
+
+
+@dataclass(frozen=True, slots=True)
 class PlanSettings:
     """What a document says of its executions. `None` leaves the choice to the service.
 
-    `max_parallel` is the most nodes at once, `timeout` the seconds that an execution may take.
+    `max_parallel` is the most nodes at once, `timeout` the seconds that an execution may take,
+    `retention_days` how long it is kept once it has ended (0: for ever).
     """
 
     max_parallel: int | None = None
     timeout: float | None = None
     orchestrator: Literal["prefect", "direct"] | None = None
     name: str | None = None
+    concurrency: Concurrency | None = None
+    retention_days: int | None = None
 
 
 @dataclass(frozen=True)

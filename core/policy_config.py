@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from core.findings import Place, quote
-from core.plan import PlanSettings
+from core.plan import Concurrency, PlanSettings
 from core.policy import NodePolicy, OnError, RetryPolicy
 from core.readers import (
     read_array,
@@ -34,6 +34,8 @@ MAX_EXECUTION_TIMEOUT = 31_536_000
 """A year, in seconds."""
 
 MAX_PARALLEL = 1_000
+MAX_CONCURRENCY = 1_000
+MAX_RETENTION_DAYS = 36_500
 MAX_WAIT_FOR = 1_000_000
 MAX_CODES = 100
 LONGEST_CODE = 64
@@ -144,6 +146,26 @@ def _read_name(place: Place, value: Any) -> str | None:
     return name if name and name.strip() else None
 
 
+_CONCURRENCY: Mapping[str, tuple[str, _Reader]] = {
+    "limit": ("limit", lambda place, value: read_integer(place, value, 1, MAX_CONCURRENCY)),
+    "policy": (
+        "policy",
+        lambda place, value: read_choice(place, value, ("queue", "reject", "replace")),
+    ),
+}
+
+
+def _read_concurrency(place: Place, value: Any) -> Concurrency | None:
+    given = read_object(place, value)
+    if given is None:
+        return None
+    refuse_unknown(place, given, _CONCURRENCY)
+    if "limit" not in given:
+        place.at("limit").error("required", "Say how many may run at once.")
+    found = _read_fields(place, given, _CONCURRENCY)
+    return Concurrency(**found) if "limit" in found else None
+
+
 _SETTINGS: Mapping[str, tuple[str, _Reader]] = {
     "maxParallel": (
         "max_parallel",
@@ -158,6 +180,11 @@ _SETTINGS: Mapping[str, tuple[str, _Reader]] = {
         lambda place, value: read_choice(place, value, ("prefect", "direct")),
     ),
     "name": ("name", lambda place, value: read_string(place, value, LONGEST_NAME)),
+    "concurrency": ("concurrency", _read_concurrency),
+    "retentionDays": (
+        "retention_days",
+        lambda place, value: read_integer(place, value, 0, MAX_RETENTION_DAYS),
+    ),
 }
 
 

@@ -54,6 +54,7 @@ class ExecutionState:
     error: Mapping[str, Any] | None = None
     result: Any = None
     cancel_requested: bool = False
+    pause_requested: bool = False
     seq: int = 0
     total: int = 0
     nodes: dict[str, NodeState] = field(default_factory=dict)
@@ -123,6 +124,20 @@ def _started(state: ExecutionState, _data: Mapping[str, Any]) -> None:
 
 def _paused(state: ExecutionState, data: Mapping[str, Any]) -> None:
     _move(state, ExecutionStatus.PAUSED, data["reason"])
+    state.pause_requested = False
+
+
+def _pause_requested(state: ExecutionState, _data: Mapping[str, Any]) -> None:
+    if state.status is not ExecutionStatus.RUNNING:
+        raise IllegalMove(f"A pause was asked for while {state.status}.")
+    state.pause_requested = True
+
+
+def _resumed(state: ExecutionState, _data: Mapping[str, Any]) -> None:
+    """End a pause, or take back one that was not carried out."""
+    if not state.pause_requested:
+        _move(state, ExecutionStatus.PENDING)
+    state.pause_requested = False
 
 
 def _cancel_requested(state: ExecutionState, _data: Mapping[str, Any]) -> None:
@@ -147,6 +162,8 @@ _FOLD: Mapping[str, Callable[[ExecutionState, Mapping[str, Any]], None]] = {
     "execution.created": _created,
     "execution.started": _started,
     "execution.paused": _paused,
+    "execution.pause_requested": _pause_requested,
+    "execution.resumed": _resumed,
     "execution.cancel_requested": _cancel_requested,
     "execution.completed": _completed,
     "execution.failed": _failed,
@@ -160,10 +177,13 @@ def _fold_node(node: NodeState, kind: str, data: Mapping[str, Any]) -> None:
             _node_started(node, data)
         case "node.retrying" | "node.interrupted":
             _node_goes_on(node, kind, data)
+            node.error = data.get("error")
         case "node.completed" | "node.failed":
             node.move(NodeStatus(kind.removeprefix("node.")))
             node.ports = tuple(data["ports"])
             node.output, node.error = data.get("output"), data.get("error")
+        case "node.reused":
+            _node_reused(node, data)
         case "node.skipped" | "node.cancelled":
             node.move(NodeStatus(kind.removeprefix("node.")))
         case _:
@@ -175,7 +195,14 @@ def _node_started(node: NodeState, data: Mapping[str, Any]) -> None:
         raise IllegalMove(f"Attempt {data['attempt']} after attempt {node.attempt}.")
     if node.status is not NodeStatus.RUNNING:
         node.move(NodeStatus.RUNNING)
-    node.attempt = data["attempt"]
+    node.attempt, node.error = data["attempt"], None
+
+
+def _node_reused(node: NodeState, data: Mapping[str, Any]) -> None:
+    if node.status is not NodeStatus.PENDING:
+        raise IllegalMove(f"Reused after it was {node.status}.")
+    node.status, node.attempt = NodeStatus(data["status"]), data["attempt"]
+    node.ports, node.output, node.error = tuple(data["ports"]), data["output"], data["error"]
 
 
 def _node_goes_on(node: NodeState, kind: str, data: Mapping[str, Any]) -> None:

@@ -51,12 +51,13 @@ _N = NodeStatus
 EXECUTION_MOVES: Mapping[ExecutionStatus, frozenset[ExecutionStatus]] = {
     _E.PENDING: frozenset({_E.RUNNING, _E.PAUSED, _E.FAILED, _E.CANCELLED}),
     _E.RUNNING: frozenset({_E.PAUSED, _E.COMPLETED, _E.FAILED, _E.CANCELLED}),
-    _E.PAUSED: frozenset({_E.RUNNING, _E.FAILED, _E.CANCELLED}),
+    _E.PAUSED: frozenset({_E.PENDING, _E.RUNNING, _E.FAILED, _E.CANCELLED}),
     _E.COMPLETED: frozenset(),
     _E.FAILED: frozenset(),
     _E.CANCELLED: frozenset(),
 }
-"""A running execution whose worker died stays running: another worker carries it on."""
+"""A running execution whose worker died stays running: another worker carries it on. One that is
+resumed by hand waits for a worker again."""
 
 NODE_MOVES: Mapping[NodeStatus, frozenset[NodeStatus]] = {
     _N.PENDING: frozenset({_N.RUNNING, _N.SKIPPED, _N.CANCELLED}),

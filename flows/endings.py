@@ -1,6 +1,7 @@
 """How an execution ends: from the way its walk ended to its last event."""
 
-from core.events import ExecutionCancelled, ExecutionCompleted, ExecutionFailed
+from core.errors import PauseWithdrawn
+from core.events import ExecutionCancelled, ExecutionCompleted, ExecutionFailed, ExecutionPaused
 from core.plan import PlanNode
 from core.status import ExecutionStatus, NodeStatus, Reason
 from core.walk import execution_result
@@ -21,6 +22,8 @@ async def end(segment: Segment, walked: Walked) -> ExecutionStatus | None:
         case Walked(stopped=Stop.DRAIN):
             await segment.journal.flush()
             return None
+        case Walked(stopped=Stop.PAUSE):
+            return await paused(segment)
         case Walked(stopped=Stop.CANCEL):
             return await cancelled(segment)
         case Walked(stopped=Stop.TIMEOUT):
@@ -34,6 +37,17 @@ async def end(segment: Segment, walked: Walked) -> ExecutionStatus | None:
             return await failed(segment, Reason.NODE_FAILED, error)
         case _:
             return await completed(segment)
+
+
+async def paused(segment: Segment) -> ExecutionStatus | None:
+    """Let go until someone resumes; `None` when nobody wants the pause any more."""
+    await segment.journal.flush()
+    ending = Ending(ExecutionStatus.PAUSED, Reason.MANUAL)
+    try:
+        await segment.journal.end(ExecutionPaused(Reason.MANUAL.value), ending)
+    except PauseWithdrawn:
+        return None
+    return ending.status
 
 
 def _timeout_error() -> dict[str, str]:
@@ -76,7 +90,7 @@ async def cancelled(segment: Segment) -> ExecutionStatus:
     ending = Ending(
         ExecutionStatus.CANCELLED, Reason.CANCELLED, node_results=segment.journal.node_results()
     )
-    by = segment.facts.get("cancelledBy") or "user"
+    by = segment.cancelled_by or segment.facts.get("cancelledBy") or "user"
     await segment.journal.end(ExecutionCancelled(by), ending)
     return ending.status
 

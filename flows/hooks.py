@@ -12,7 +12,7 @@ from flows.node_call import CURRENT_CALL
 
 
 async def record_start(_task: Task[..., object], _task_run: TaskRun, _state: State) -> None:
-    """`on_running`: the attempt begins. Prefect calls it again on a cancel; that changes nothing."""
+    """`on_running`: the attempt begins. Called again on a cancel, which changes nothing."""
     await CURRENT_CALL.get().begin()
 
 

@@ -7,6 +7,7 @@ cannot be reached).
 
 import asyncio
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from core.plan import Plan
 from core.status import ExecutionStatus, NodeStatus, Reason
 from core.walk import NodeResult, Walk
 from flows.circuit import Circuit
-from flows.endings import cancelled, end, failed
+from flows.endings import cancelled, end, failed, paused
 from flows.node_call import call_directly
 from flows.plans import Plans
 from flows.prefect_client import FLOW_RUN_NAME
@@ -53,7 +54,7 @@ class Launcher:
         """Make the segment of a claimed execution from what is stored. Raises `InvalidDocument`."""
         plan = await self._plans.get(claimed.workflow_id, claimed.version)
         known: list[NodeRun] = []
-        if claimed.lease.epoch > 1:
+        if claimed.lease.epoch > 1 or claimed.row["retryOf"] is not None:
             known = await self._database.read(
                 partial(executions.stored_node_runs, execution_id=claimed.lease.execution_id)
             )
@@ -72,6 +73,7 @@ class Launcher:
             max_parallel=claimed.row["maxParallel"] or self._worker.settings.max_parallel,
             settled=_settled(known),
             failures=unhandled(known),
+            pausing=claimed.pause_requested,
         )
         segment.journal.on_fault = partial(segment.stop, Stop.LEASE_LOST)
         segment.outputs.update({node: result.output for node, result in segment.settled.items()})
@@ -79,7 +81,8 @@ class Launcher:
         return segment
 
     async def carry(self, segment: Segment, claimed: Claimed) -> bool:
-        """Carry a segment until it ends or is told to stop; tell whether the execution ended.
+        """Carry a segment until it ends or is told to stop; tell whether it is let go of already:
+        the execution has ended, or is paused.
 
         Raises `LeaseLost` when another worker has it now.
         """
@@ -98,6 +101,8 @@ class Launcher:
                 )
             elif claimed.cancel_requested:
                 status = await cancelled(segment)
+            elif segment.pausing and not segment.stopped.done():
+                status = await paused(segment)
             else:
                 status = await self._orchestrate(segment)
         finally:
@@ -107,11 +112,21 @@ class Launcher:
 
     async def reject(self, claimed: Claimed, error: CauceError) -> None:
         """End an execution whose stored workflow cannot run."""
-        segment = self._segment(claimed, EMPTY_PLAN, [])
+        segment = self._bare(claimed)
         first = error.problems[0].message if error.problems else error.detail
         invalid = isinstance(error, InvalidDocument)
         message = f"The workflow cannot run: {first}" if invalid else error.detail
         await failed(segment, Reason.INVALID, {"code": error.code, "message": message})
+
+    async def give_up(self, claimed: Claimed) -> None:
+        """End an execution that could not be loaded, however often it was tried."""
+        error = _crash_loop(claimed.interruptions)
+        await failed(self._bare(claimed), Reason.CRASH_LOOP, error)
+
+    def _bare(self, claimed: Claimed) -> Segment:
+        """Return a segment that can only end; what is stored may not even be readable."""
+        readable = replace(claimed, row={**claimed.row, "inputs": None})
+        return self._segment(readable, EMPTY_PLAN, [])
 
     async def _orchestrate(self, segment: Segment) -> ExecutionStatus | None:
         wanted = segment.facts["orchestrator"] or self._worker.settings.orchestrator
@@ -177,11 +192,16 @@ def _settled(known: list[NodeRun]) -> dict[str, NodeResult]:
 
 
 def _note_interruptions(segment: Segment, known: list[NodeRun]) -> None:
-    """Record the nodes that an earlier worker died in; their next attempt counts on."""
+    """Record the nodes that an earlier worker died in; their next attempt counts on.
+
+    A running node with an error only waited for its next attempt: nothing was cut off.
+    """
     for run in known:
         if run.status is NodeStatus.RUNNING:
             segment.attempts[run.node_id] = run.attempt
-            segment.journal.interrupted(run.node_id)
+            if run.error is None:
+                segment.interrupted.add(run.node_id)
+                segment.journal.interrupted(run.node_id)
 
 
 def _crash_loop(times: int) -> dict[str, str]:

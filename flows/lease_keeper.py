@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -26,8 +28,18 @@ class LeaseKeeper:
         self._settings = settings
         self._snapshot = snapshot
         self._report = report
+        self._renewed = self._faltered = -math.inf
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._main, name="leases", daemon=True)
+
+    def steady(self) -> bool:
+        """Tell whether an expired lease shows that its worker is gone (any thread).
+
+        Not so where nobody could renew: while the database was locked or away, or the machine
+        asleep. Then every worker first gets the time of a lease to renew its own.
+        """
+        now, lease = time.monotonic(), self._settings.lease_seconds
+        return now - self._renewed < lease * 2 / 3 and now - self._faltered > lease
 
     def start(self) -> None:
         """Begin to renew."""
@@ -62,5 +74,13 @@ class LeaseKeeper:
                 held += await database.write(partial(one, ids=[execution_id]))
         except StorageUnavailable:
             log.warning("leases could not be renewed: the database does not accept writes")
+        except Exception:  # this thread must not die: all leases would be lost one after the other
+            log.exception("leases could not be renewed")
         else:
+            self._note_renewal(time.monotonic())
             self._report(running, held)
+
+    def _note_renewal(self, now: float) -> None:
+        if now - self._renewed > self._settings.lease_seconds * 2 / 3 and self._renewed > 0:
+            self._faltered = now
+        self._renewed = now

@@ -61,7 +61,7 @@ class RunClient(PrefectClient):
 @asynccontextmanager
 async def prefect_session() -> AsyncGenerator[None]:
     """Keep one client of each kind for the time of a worker's life."""
-    # The default waits 7 s for each event at exit while the server is down; two tries wait for none.
+    # By default an exit waits 7 s for each event while the server is down; two tries wait not.
     EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=2)
     logging.getLogger("prefect.events.clients").setLevel(logging.ERROR)
     with SyncClientContext.get_or_create():

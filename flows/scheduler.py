@@ -60,8 +60,11 @@ class Scheduler:
                     return stopped
                 self._start_ready()
                 if not self._running:
-                    return Walked()
-                watched: set[asyncio.Future[Any]] = {*self._running, segment.stopped}
+                    return Walked(stopped=Stop.PAUSE if self._ready else None)
+                if segment.nudged.done():
+                    segment.nudged = asyncio.get_running_loop().create_future()
+                asked: set[asyncio.Future[Any]] = {segment.stopped, segment.nudged}
+                watched = {*self._running, *asked}
                 await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
                 if (failed := self._finished()) is not None:
                     return failed
@@ -76,7 +79,8 @@ class Scheduler:
         return [self._segment.plan.nodes[node] for node in ids]
 
     def _start_ready(self) -> None:
-        while self._ready and len(self._running) < self._segment.max_parallel:
+        most = 0 if self._segment.pausing else self._segment.max_parallel
+        while self._ready and len(self._running) < most:
             node = self._ready.popleft()
             self._running[asyncio.create_task(self._run_node(node), name=f"node-{node}")] = node
 
@@ -102,7 +106,7 @@ class Scheduler:
         node_type = segment.worker.node_types.get(node.type)
         data = segment.walk.input_of(node_id, segment.inputs)
         attempt = segment.attempts.get(node_id, 0)
-        if attempt and node.policy.on_interrupt == "fail":
+        if node_id in segment.interrupted and node.policy.on_interrupt == "fail":
             call = NodeCall(segment, node, node_type, data, attempt)
             await call.give_up()
             return call

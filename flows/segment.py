@@ -24,6 +24,7 @@ class Stop(StrEnum):
     """Why a segment is told to stop before its graph is walked."""
 
     CANCEL = "cancel"
+    PAUSE = "pause"
     TIMEOUT = "timeout"
     LEASE_LOST = "lease_lost"
     DRAIN = "drain"
@@ -42,10 +43,11 @@ class Worker:
 class Segment:
     """An execution in this worker's hands.
 
-    `outputs` holds every output so far by node id; `attempts` how often interrupted nodes were
-    begun before; `failures` what must stop the execution, and what the worker of an earlier
-    segment did not live to act on; `task_runs` the Prefect task runs of finished nodes, which
-    draw the dependencies in its dashboard.
+    `outputs` holds every output so far by node id; `attempts` how often unfinished nodes were
+    begun before, `interrupted` those of them that a worker died in; `failures` what must stop the
+    execution, and what the worker of an earlier segment did not live to act on; `task_runs` the
+    Prefect task runs of finished nodes, which draw the dependencies in its dashboard. While it
+    is `pausing`, no further node starts.
     """
 
     worker: Worker
@@ -58,12 +60,19 @@ class Segment:
     max_parallel: int
     settled: Mapping[str, NodeResult] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
+    interrupted: set[str] = field(default_factory=set)
+    cancelled_by: str | None = None
     failures: Mapping[str, Failure] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     task_runs: dict[str, UUID] = field(default_factory=dict)
+    pausing: bool = False
     stopped: "asyncio.Future[Stop]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+    nudged: "asyncio.Future[None]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    """Done when `pausing` has changed since the walk last looked."""
 
     @property
     def execution_id(self) -> str:
@@ -79,6 +88,13 @@ class Segment:
         """Ask the segment to stop; the first reason counts."""
         if not self.stopped.done():
             self.stopped.set_result(why)
+
+    def pause(self, wanted: bool) -> None:
+        """Ask the segment to pause once its running nodes have ended, or to go on after all."""
+        if self.pausing != wanted:
+            self.pausing = wanted
+            if not self.nudged.done():
+                self.nudged.set_result(None)
 
     def context_for(self, node: PlanNode, attempt: int) -> NodeContext:
         """Return what an attempt at a node is told about its execution."""

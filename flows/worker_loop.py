@@ -11,7 +11,7 @@ from functools import partial
 from config import Settings
 from core.errors import CauceError, LeaseLost, StorageUnavailable
 from flows.circuit import Circuit
-from flows.launch import Launcher
+from flows.launch import MAX_INTERRUPTIONS, Launcher
 from flows.lease_keeper import LeaseKeeper
 from flows.segment import Segment, Stop
 from store import leases, transitions
@@ -45,10 +45,11 @@ class Running:
     segment: Segment | None = None
     stop: Stop | None = None
 
-    def ask_to_stop(self, why: Stop) -> None:
-        """Stop the segment, now or as soon as it is loaded."""
+    def ask_to_stop(self, why: Stop, by: str | None = None) -> None:
+        """Stop the segment, now or as soon as it is loaded; `by` asked for it."""
         self.stop = self.stop or why
         if self.segment is not None:
+            self.segment.cancelled_by = by
             self.segment.stop(why)
 
 
@@ -66,12 +67,13 @@ class WorkerLoop:
         self._running: dict[str, Running] = {}
         self._news = asyncio.Event()
         self._draining = False
+        self._keeper = LeaseKeeper(settings, self._snapshot, self._report_from_thread)
         self.name = owner_name(settings)
 
     async def run(self) -> None:
         """Claim and carry executions until `drain` is called, then let go of what is left."""
         await self._bury_dead_workers()
-        keeper = LeaseKeeper(self._settings, self._snapshot, self._report_from_thread)
+        keeper = self._keeper
         keeper.start()
         ear = await Ear.open(self._settings.data_dir, self.name, self._hear)
         log.info("ready for work")
@@ -133,6 +135,7 @@ class WorkerLoop:
                 limit=limit,
                 lease_ms=round(self._settings.lease_seconds * 1000),
                 observability=self._observability,
+                take_over=self._keeper.steady,
             )
         )
         for one in claimed:
@@ -158,7 +161,8 @@ class WorkerLoop:
         finally:
             if not ended:
                 await self._give_up(running)
-            self._running.pop(claimed.lease.execution_id, None)
+            if self._running.get(claimed.lease.execution_id) is running:
+                del self._running[claimed.lease.execution_id]
             self._news.set()
 
     async def _load_and_carry(self, claimed: Claimed, running: Running) -> bool:
@@ -168,6 +172,12 @@ class WorkerLoop:
             return False
         except CauceError as error:
             await self._launcher.reject(claimed, error)
+            return True
+        except Exception:
+            if claimed.interruptions < MAX_INTERRUPTIONS:
+                raise
+            log.exception("execution %s cannot be loaded", claimed.lease.execution_id)
+            await self._launcher.give_up(claimed)
             return True
         running.segment = segment
         if running.stop is not None:
@@ -219,7 +229,7 @@ class WorkerLoop:
             if running is None:
                 continue
             if one.cancel_requested:
-                running.ask_to_stop(Stop.CANCEL)
+                running.ask_to_stop(Stop.CANCEL, one.cancelled_by)
             if running.segment is not None:
                 running.segment.pause(one.pause_requested)
 
@@ -237,9 +247,12 @@ class WorkerLoop:
     async def _bury_dead_workers(self) -> None:
         """Free at once what a worker of this name held here whose process is gone."""
         mine = self.name.rsplit(":", 1)[0] + ":"
-        for owner in await self._database.read(leases.owners):
-            if owner.startswith(mine) and owner != self.name and not _alive(owner[len(mine) :]):
-                await self._database.write(partial(leases.bury, worker=owner))
+        try:
+            for owner in await self._database.read(leases.owners):
+                if owner.startswith(mine) and owner != self.name and not _alive(owner[len(mine) :]):
+                    await self._database.write(partial(leases.bury, worker=owner))
+        except StorageUnavailable:
+            log.warning("the leases of a dead worker expire by themselves")
 
 
 def _alive(process_id: str) -> bool:

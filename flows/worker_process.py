@@ -16,6 +16,7 @@ from flows.launch import Launcher
 from flows.plans import Plans
 from flows.prefect_client import prefect_session
 from flows.prefect_settings import prefect_api_url
+from flows.retention import pruning
 from flows.segment import Worker
 from flows.worker_loop import WorkerLoop
 from store import schema
@@ -44,7 +45,8 @@ async def work(settings: Settings, started: Callable[[WorkerLoop], None]) -> Non
                 settings, database, Launcher(database, worker, plans, circuit), circuit
             )
             started(loop)
-            await loop.run()
+            async with pruning(database, loop.name, settings.retention_days):
+                await loop.run()
     finally:
         await database.close()
 

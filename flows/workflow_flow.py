@@ -72,5 +72,7 @@ def picture(status: ExecutionStatus | None, execution_id: str) -> State[None]:
             return Failed(message=f"Execution {execution_id} failed: see its log.")
         case ExecutionStatus.CANCELLED:
             return Cancelled(message=f"Execution {execution_id} was cancelled.")
+        case ExecutionStatus.PAUSED:
+            return Cancelled(message=f"Execution {execution_id} is paused: another run goes on.")
         case _:
             return Cancelled(message=f"Execution {execution_id} goes on in another worker.")

@@ -110,6 +110,9 @@ def _sqlite_engine(url: sa.URL, synchronous: str, mode: str) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def prepare(raw: Any, _record: object) -> None:
         raw.isolation_level = None  # the driver's own BEGIN comes too late, and is deferred
+        if not raw.execute("PRAGMA page_count").fetchone()[0]:
+            # Only a file that was made so can give space back; asking again would need its lock.
+            raw.execute("PRAGMA auto_vacuum=INCREMENTAL")
         for pragma in pragmas + (["query_only=ON"] if mode == "read" else []):
             raw.execute(f"PRAGMA {pragma}")
 

@@ -58,6 +58,8 @@ class Journal:
         self.on_fault = on_fault
         self._changes = Changes()
         self._flush = 0
+        self._committed = 0
+        self._progress = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._records: dict[NodeKey, NodeRecord] = {
@@ -75,7 +77,7 @@ class Journal:
             return
         if record.status is not NodeStatus.RUNNING:
             record.move(NodeStatus.RUNNING)
-        record.attempt = attempt
+        record.attempt, record.error = attempt, None
         self._changes.facts["currentNodeId"] = node.id
         event = NodeStarted(node.id, attempt, node.type, node.label)
         self._put(record, event, node, inputData=self._text(data))
@@ -143,8 +145,10 @@ class Journal:
 
     def retrying(self, node: PlanNode, attempt: int, failure: Failure, wait: float) -> None:
         """Record that attempt number `attempt` failed and another follows in `wait` seconds."""
-        event = NodeRetrying(node.id, attempt, round(wait * 1000), error_data(failure))
-        self._changes.add_event(event)
+        record = self._of(node.id, 0)
+        record.error = error_data(failure)
+        self._changes.add_event(NodeRetrying(node.id, attempt, round(wait * 1000), record.error))
+        self._changes.runs[record.node_id, record.iteration] = record.row()
         self._later()
 
     def interrupted(self, node_id: str, iteration: int = 0) -> None:
@@ -186,10 +190,12 @@ class Journal:
 
     async def flush(self) -> None:
         """Return once everything recorded so far is committed. Raises `LeaseLost`."""
+        wanted = self._flush + bool(self._changes)
         if self._changes:
             self._write_now()
-        if self._writing is not None:
-            await asyncio.shield(self._writing)
+        # Not for the writing task: a neighbour that keeps recording would keep it busy for long.
+        while self._committed < wanted and self.fault is None:
+            await self._progress.wait()
         if self.fault is not None:
             raise self.fault
 
@@ -252,10 +258,13 @@ class Journal:
             self._flush += 1
             try:
                 self.last_seq = await self._write(changes)
+                self._committed = self._flush
             except CauceError as fault:
                 self._break(fault)
             except Exception as fault:  # a fault of ours: going on unrecorded would lose work
                 self._break(fault)
+            waited, self._progress = self._progress, asyncio.Event()
+            waited.set()
 
     async def _write(self, changes: Changes) -> int:
         statements = partial(
@@ -278,6 +287,7 @@ def _record(run: NodeRun) -> NodeRecord:
     record = NodeRecord(
         run.node_id, run.iteration, run.status, run.attempt, run.started_at, ports=run.ports
     )
+    record.error = run.error
     if run.status in (NodeStatus.COMPLETED, NodeStatus.FAILED):
         record.output = Stored.of(run.output)
     return record

@@ -13,14 +13,17 @@ from store.changes import Lease
 from store.clock import now_ms, timestamp
 
 _E = executions.c
+_HELD = (_E.id, _E.epoch, _E.cancelRequestedAt, _E.cancelledBy, _E.pauseRequestedAt)
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A lease that is still this worker's, and whether someone asked to cancel."""
+    """A lease that is still this worker's, and whether someone asked to cancel or to pause."""
 
     lease: Lease
     cancel_requested: bool
+    pause_requested: bool = False
+    cancelled_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +105,27 @@ def renew(
         executions.update()
         .where(_E.id.in_(sa.select(free.c.id)))
         .values(claimAt=now_ms() + lease_ms)
-        .returning(_E.id, _E.epoch, _E.cancelRequestedAt)
+        .returning(*_HELD)
     )
-    return [Held(Lease(row.id, row.epoch), row.cancelRequestedAt is not None) for row in rows]
+    return [_held(row) for row in rows]
 
 
 def held(connection: sa.Connection, worker: str) -> list[Held]:
     """Return the leases of a worker without extending them."""
     rows = connection.execute(
-        sa.select(_E.id, _E.epoch, _E.cancelRequestedAt).where(
-            _E.leaseOwner == worker, _E.status == ExecutionStatus.RUNNING.value
-        )
+        sa.select(*_HELD).where(_E.leaseOwner == worker, _E.status == ExecutionStatus.RUNNING.value)
     )
-    return [Held(Lease(row.id, row.epoch), row.cancelRequestedAt is not None) for row in rows]
+    return [_held(row) for row in rows]
+
+
+def _held(row: Any) -> Held:
+    asked = row.cancelRequestedAt is not None, row.pauseRequestedAt is not None
+    return Held(Lease(row.id, row.epoch), *asked, cancelled_by=row.cancelledBy)
+
+
+def _carried(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
+    running = _E.status == ExecutionStatus.RUNNING.value
+    return _E.id == lease.execution_id, _E.epoch == lease.epoch, running
 
 
 def postpone(connection: sa.Connection, lease: Lease, delay_ms: int) -> None:
@@ -123,9 +134,7 @@ def postpone(connection: sa.Connection, lease: Lease, delay_ms: int) -> None:
     The owner stays named, so that the next claim counts an interruption.
     """
     connection.execute(
-        executions.update()
-        .where(_E.id == lease.execution_id, _E.epoch == lease.epoch, _E.claimAt.is_not(None))
-        .values(claimAt=now_ms() + delay_ms)
+        executions.update().where(*_carried(lease)).values(claimAt=now_ms() + delay_ms)
     )
 
 
@@ -133,9 +142,7 @@ def release(connection: sa.Connection, leases: Collection[Lease]) -> None:
     """Hand leases back at once, so that the next worker need not wait for them to expire."""
     for lease in leases:
         connection.execute(
-            executions.update()
-            .where(_E.id == lease.execution_id, _E.epoch == lease.epoch, _E.claimAt.is_not(None))
-            .values(claimAt=now_ms(), leaseOwner=None)
+            executions.update().where(*_carried(lease)).values(claimAt=now_ms(), leaseOwner=None)
         )
 
 

@@ -13,7 +13,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from database import payloads
+from database import payload_uses, payloads
 from store.clock import timestamp
 
 INLINE_LIMIT = 64 * 1024
@@ -74,12 +74,23 @@ def payload_rows(values: Iterable[Stored]) -> list[dict[str, Any]]:
     ]
 
 
-def insert_payloads(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
-    """Store payloads that are not there yet."""
+def insert_payloads(
+    connection: sa.Connection, rows: list[dict[str, Any]], execution_id: str
+) -> None:
+    """Store payloads that are not there yet, and that an execution uses them."""
     if not rows:
         return
-    kind = sqlite if connection.dialect.name == "sqlite" else postgresql
-    connection.execute(kind.insert(payloads).on_conflict_do_nothing(), rows)
+    uses = [{"executionId": execution_id, "hash": row["hash"]} for row in rows]
+    if connection.dialect.name == "sqlite":
+        connection.execute(sqlite.insert(payloads).on_conflict_do_nothing(), rows)
+        connection.execute(sqlite.insert(payload_uses).on_conflict_do_nothing(), uses)
+        return
+    # Made young again, a payload is not deleted by someone who does not see its new use yet.
+    insert = postgresql.insert(payloads)
+    young = {"createdAt": insert.excluded.createdAt}
+    ordered = sorted(rows, key=lambda row: str(row["hash"]))
+    connection.execute(insert.on_conflict_do_update(index_elements=["hash"], set_=young), ordered)
+    connection.execute(postgresql.insert(payload_uses).on_conflict_do_nothing(), uses)
 
 
 def load_column(connection: sa.Connection, column: str | None) -> Any:
@@ -90,6 +101,11 @@ def load_column(connection: sa.Connection, column: str | None) -> Any:
         return decode(column)
     digest = column.removeprefix(_MARK).split(":", 1)[0]
     return decode(connection.execute(_BY_HASH, {"hash": digest}).scalar_one())
+
+
+def is_reference(column: str | None) -> bool:
+    """Tell whether a column's value is stored apart."""
+    return column is not None and column.startswith(_MARK)
 
 
 def find_payload(connection: sa.Connection, digest: str) -> str | None:

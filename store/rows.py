@@ -1,4 +1,4 @@
-"""Rows that more than one transition writes: events and node runs."""
+"""Rows that transitions write beside the execution's own: events, logs and node runs."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,9 +7,11 @@ import orjson
 import sqlalchemy as sa
 
 from core.events import Event
-from core.status import TERMINAL_NODE
-from database import events, node_runs
+from core.status import TERMINAL_EXECUTION, TERMINAL_NODE, NodeStatus
+from database import events, execution_logs, node_runs
+from store.changes import Changes, Lease
 from store.clock import timestamp
+from store.payloads import insert_payloads
 
 _INSERT_EVENT = events.insert()
 _SETTLED = [status.value for status in TERMINAL_NODE]
@@ -68,4 +70,31 @@ def append_event(
             "epoch": epoch,
             "data": orjson.dumps(event.data()).decode(),
         },
+    )
+
+
+def write_changes(connection: sa.Connection, lease: Lease, changes: Changes, first: int) -> None:
+    """Write everything that a worker gathered, its events numbered from `first`."""
+    insert_payloads(connection, changes.payloads, lease.execution_id)
+    rows = list(changes.numbered(first, lease.execution_id, lease.epoch))
+    if rows:
+        connection.execute(events.insert(), rows)
+    if changes.logs:
+        logs = [
+            {"executionId": lease.execution_id, "seq": first + index, **row}
+            for index, row in changes.logs
+        ]
+        connection.execute(execution_logs.insert(), logs)
+    if changes.runs:
+        save_node_runs(connection, lease.execution_id, changes.runs.values())
+    if changes.ending is not None and changes.ending.status in TERMINAL_EXECUTION:
+        cancel_open_nodes(connection, lease.execution_id)
+
+
+def cancel_open_nodes(connection: sa.Connection, execution_id: str) -> None:
+    """Cancel the node runs that are not settled when their execution ends."""
+    connection.execute(
+        node_runs.update()
+        .where(node_runs.c.executionId == execution_id, node_runs.c.status.not_in(_SETTLED))
+        .values(status=NodeStatus.CANCELLED.value)
     )

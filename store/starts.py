@@ -8,13 +8,14 @@ from database import workflow_executions as executions
 
 _E = executions.c
 _START = sa.select(
-    _E.workflowId, _E.workflowName, _E.organizationId, _E.triggerType, _E.inputs, _E.createdAt
+    *(_E.workflowId, _E.workflowName, _E.organizationId, _E.triggerType, _E.inputs, _E.createdAt),
+    _E.retryRequest,
 ).where(_E.id == sa.bindparam("id"))
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What an execution was started with. `inputs` is a JSON text."""
+    """What an execution was started with. `inputs` and `retry_request` are JSON texts."""
 
     workflow_id: str
     workflow_name: str | None
@@ -22,6 +23,7 @@ class Begun:
     trigger_type: str
     inputs: str | None
     created_at: str
+    retry_request: str | None = None
 
 
 def begun(connection: sa.Connection, execution_id: str) -> Begun | None:

@@ -5,7 +5,7 @@ Building one costs several times what SQLite takes to run it.
 
 import sqlalchemy as sa
 
-from core.status import TERMINAL_EXECUTION
+from core.status import ExecutionStatus
 from database import workflow_executions as executions
 from store.clock import now_ms
 
@@ -17,7 +17,8 @@ ENDING = ("status", "reason", "error", "finalOutput", "nodeResults", "completedA
 _GIVEN = (
     *("id", "workflowId", "workflowName", "organizationId", "versionNumber", "status"),
     *("triggerType", "triggeredByName", "inputs", "createdAt", "updatedAt", "priority"),
-    *("maxParallel", "orchestrator", "totalNodes"),
+    *("maxParallel", "orchestrator", "totalNodes", "queue", "concurrencyLimit", "retentionDays"),
+    *("retryOf", "retryRequest"),
 )
 
 INSERT_EXECUTION = executions.insert().values(
@@ -40,7 +41,7 @@ _FENCED = (
         _E.id == sa.bindparam("w_id"),
         _E.epoch == sa.bindparam("w_epoch"),
         _E.flush == sa.bindparam("w_flush") - 1,
-        *(_E.status != status.value for status in sorted(TERMINAL_EXECUTION)),
+        _E.status == ExecutionStatus.RUNNING.value,
     )
     .returning(_E.seq)
 )
@@ -49,6 +50,10 @@ _WRITTEN = {
     "flush": sa.bindparam("w_flush"),
     "updatedAt": sa.bindparam("w_at"),
     **{name: executions.c[name] + sa.bindparam(f"w_{name}") for name in COUNTERS},
+    # An execution that gets on between two deaths of its workers is not what kills them.
+    "interruptions": sa.case(
+        (sa.bindparam("w_settledNodes", type_=sa.BigInteger) > 0, 0), else_=_E.interruptions
+    ),
     **{
         name: sa.func.coalesce(sa.bindparam(f"w_{name}", type_=sa.Text), executions.c[name])
         for name in FACTS
@@ -66,3 +71,16 @@ END = _FENCED.values(
     }
 )
 """A worker's last write."""
+
+PAUSED: dict[str, object] = {
+    "status": ExecutionStatus.PAUSED.value,
+    "claimAt": _E.deadlineAt,
+    "leaseOwner": None,
+    "pauseRequestedAt": None,
+}
+"""What a pause writes: nobody takes the execution before its time limit is reached."""
+
+PAUSE = _FENCED.where(_E.pauseRequestedAt.is_not(None), _E.cancelRequestedAt.is_(None)).values(
+    {**_WRITTEN, **PAUSED, "reason": sa.bindparam("w_reason")}
+)
+"""A worker's last write of a segment, if the pause is still wanted and no cancel came."""

@@ -4,12 +4,13 @@ A write of a worker is fenced: it lands only while the worker's epoch is the exe
 execution has not ended. Numbers of events are taken by the same statement, so they are dense.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from core.errors import AlreadyFinished, LeaseLost, NotFound
+from core.errors import AlreadyFinished, LeaseLost, NotFound, PauseWithdrawn
 from core.events import (
     Event,
     ExecutionCancelled,
@@ -17,37 +18,18 @@ from core.events import (
     ExecutionCreated,
     ExecutionStarted,
 )
-from core.status import TERMINAL_EXECUTION, TERMINAL_NODE, ExecutionStatus, NodeStatus, Reason
-from database import events, execution_logs, node_runs
+from core.status import TERMINAL_EXECUTION, ExecutionStatus, NodeStatus, Reason
+from database import node_runs
 from database import workflow_executions as executions
+from store.candidates import due_executions, queue_of
 from store.changes import Changes, Ending, Lease
 from store.clock import now_ms, timestamp
-from store.payloads import insert_payloads
-from store.rows import append_event, save_node_runs
-from store.statements import COUNTERS, END, ENDING, FACTS, INSERT_EXECUTION, WRITE
+from store.new_execution import NewExecution
+from store.rows import append_event, cancel_open_nodes, write_changes
+from store.statements import COUNTERS, END, ENDING, FACTS, INSERT_EXECUTION, PAUSE, WRITE
 
 _E = executions.c
-_ENDED = [status.value for status in TERMINAL_EXECUTION]
-_SETTLED = [status.value for status in TERMINAL_NODE]
-
-
-@dataclass(frozen=True, slots=True)
-class NewExecution:
-    """An execution to be accepted. `inputs` is a JSON text, `timeout` in milliseconds."""
-
-    id: str
-    workflow_id: str
-    workflow_name: str
-    organization_id: str | None
-    version: int
-    nodes: tuple[str, ...]
-    inputs: str = "{}"
-    trigger_type: str = "manual"
-    triggered_by: str | None = None
-    timeout: int | None = None
-    max_parallel: int | None = None
-    orchestrator: str | None = None
-    priority: int = 0
+ENDED = tuple(status.value for status in TERMINAL_EXECUTION)
 
 
 def create(connection: sa.Connection, new: NewExecution) -> str:
@@ -72,6 +54,13 @@ def create(connection: sa.Connection, new: NewExecution) -> str:
             "maxParallel": new.max_parallel,
             "orchestrator": new.orchestrator,
             "totalNodes": len(new.nodes),
+            "queue": queue_of(
+                new.priority, new.organization_id, new.workflow_id, new.concurrency_limit
+            ),
+            "concurrencyLimit": new.concurrency_limit,
+            "retentionDays": new.retention_days,
+            "retryOf": new.retry_of,
+            "retryRequest": new.retry_request,
         },
     )
     if new.nodes:
@@ -97,27 +86,64 @@ class Claimed:
     version: int
     interruptions: int
     cancel_requested: bool
+    pause_requested: bool
     flush: int
     seq: int
     row: dict[str, Any]
 
 
 def claim(
-    connection: sa.Connection, worker: str, limit: int, lease_ms: int, observability: str
+    connection: sa.Connection,
+    worker: str,
+    limit: int,
+    lease_ms: int,
+    observability: str,
+    take_over: Callable[[], bool] = lambda: True,
 ) -> list[Claimed]:
-    """Take up to `limit` executions that wait or whose worker is gone: each begins a segment."""
-    due = (
-        sa.select(_E.id)
-        .where(_E.claimAt.is_not(None), _E.claimAt <= now_ms())
-        .order_by(_E.priority.desc(), _E.claimAt)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")  # PostgreSQL could run a plain subquery more than once, and lock too many
+    """Take up to `limit` executions that wait or whose worker is gone: each begins a segment.
+
+    `take_over` tells, at the moment of writing, whether an expired lease shows that its worker is
+    gone: where nobody could write, nobody could renew.
+    """
+    abandoned = sa.true() if take_over() else _E.leaseOwner.is_(None)
+    taken: list[sa.Row[Any]] = []
+    due = due_executions(connection, limit)
+    while due and len(taken) < limit:
+        batch, due = due[: limit - len(taken)], due[limit - len(taken) :]
+        taken += _take(connection, batch, worker, lease_ms, observability, abandoned)
+    rows = sorted(
+        (row._asdict() for row in taken),
+        key=lambda row: (-(row["priority"] or 0), row["createdAt"]),
     )
+    for row in rows:
+        started = ExecutionStarted(row["epoch"], worker, row["orchestrator"] or "", observability)
+        append_event(connection, row["id"], row["seq"], row["epoch"], started)
+    return [_claimed(row) for row in rows]
+
+
+_DUE = sa.select(_E.id).where(
+    _E.id.in_(sa.bindparam("ids", expanding=True)), _E.claimAt <= now_ms()
+)
+_FREE = _DUE.with_for_update(skip_locked=True)
+
+
+def _take(
+    connection: sa.Connection,
+    ids: list[str],
+    worker: str,
+    lease_ms: int,
+    observability: str,
+    abandoned: sa.ColumnElement[bool],
+) -> list[sa.Row[Any]]:
+    """Claim those of these executions that nobody else is claiming, and that are still due."""
+    free = _FREE if connection.dialect.name == "postgresql" else _DUE
+    mine = list(connection.execute(free.where(abandoned), {"ids": ids}).scalars())
+    if not mine:
+        return []
     at = timestamp()
-    taken = connection.execute(
+    claim = (
         executions.update()
-        .where(_E.id.in_(sa.select(due.c.id)))
+        .where(_E.id.in_(mine))
         .values(
             status=ExecutionStatus.RUNNING.value,
             reason=None,
@@ -133,14 +159,7 @@ def claim(
         )
         .returning(executions, (_E.deadlineAt - now_ms()).label("remaining"))
     )
-    rows = sorted(
-        (row._asdict() for row in taken),
-        key=lambda row: (-(row["priority"] or 0), row["createdAt"]),
-    )
-    for row in rows:
-        started = ExecutionStarted(row["epoch"], worker, row["orchestrator"] or "", observability)
-        append_event(connection, row["id"], row["seq"], row["epoch"], started)
-    return [_claimed(row) for row in rows]
+    return list(connection.execute(claim))
 
 
 def _claimed(row: dict[str, Any]) -> Claimed:
@@ -150,6 +169,7 @@ def _claimed(row: dict[str, Any]) -> Claimed:
         version=row["versionNumber"],
         interruptions=row["interruptions"],
         cancel_requested=row["cancelRequestedAt"] is not None,
+        pause_requested=row["pauseRequestedAt"] is not None,
         flush=row["flush"],
         seq=row["seq"],
         row=row,
@@ -160,7 +180,8 @@ def apply(connection: sa.Connection, lease: Lease, flush: int, changes: Changes)
     """Write what a worker gathered; return the number of the last event.
 
     `flush` counts a lease's writes from 1. The same one applied again (its commit's answer was
-    lost) changes nothing. Raises `LeaseLost` when another worker holds the execution, or it ended.
+    lost) changes nothing. Raises `LeaseLost` when another worker holds the execution, or it ended,
+    and `PauseWithdrawn` when it is to end in a pause that nobody wants any more.
     """
     at = timestamp()
     values: dict[str, Any] = {
@@ -176,11 +197,11 @@ def apply(connection: sa.Connection, lease: Lease, flush: int, changes: Changes)
     if changes.ending is not None:
         ending = _ending_values(changes.ending, at)
         values |= {f"w_{name}": ending[name] for name in ENDING}
-        statement = END
+        statement = PAUSE if changes.ending.status is ExecutionStatus.PAUSED else END
     last = connection.execute(statement, values).scalar_one_or_none()
     if last is None:
         return _applied_before(connection, lease, flush)
-    _write_rows(connection, lease, changes, last - len(changes.events) + 1)
+    write_changes(connection, lease, changes, last - len(changes.events) + 1)
     return int(last)
 
 
@@ -199,36 +220,14 @@ def _ending_values(ending: Ending, at: str) -> dict[str, Any]:
 
 def _applied_before(connection: sa.Connection, lease: Lease, flush: int) -> int:
     row = connection.execute(
-        sa.select(_E.epoch, _E.flush, _E.seq).where(_E.id == lease.execution_id)
+        sa.select(_E.epoch, _E.flush, _E.seq, _E.status).where(_E.id == lease.execution_id)
     ).one_or_none()
-    if row is None or (row.epoch, row.flush) != (lease.epoch, flush):
+    if row is None or row.epoch != lease.epoch:
         raise LeaseLost
-    return int(row.seq)
-
-
-def _write_rows(connection: sa.Connection, lease: Lease, changes: Changes, first: int) -> None:
-    insert_payloads(connection, changes.payloads)
-    rows = list(changes.numbered(first, lease.execution_id, lease.epoch))
-    if rows:
-        connection.execute(events.insert(), rows)
-    if changes.logs:
-        logs = [
-            {"executionId": lease.execution_id, "seq": first + index, **row}
-            for index, row in changes.logs
-        ]
-        connection.execute(execution_logs.insert(), logs)
-    if changes.runs:
-        save_node_runs(connection, lease.execution_id, changes.runs.values())
-    if changes.ending is not None:
-        _cancel_open_nodes(connection, lease.execution_id)
-
-
-def _cancel_open_nodes(connection: sa.Connection, execution_id: str) -> None:
-    connection.execute(
-        node_runs.update()
-        .where(node_runs.c.executionId == execution_id, node_runs.c.status.not_in(_SETTLED))
-        .values(status=NodeStatus.CANCELLED.value)
-    )
+    if row.flush == flush:
+        return int(row.seq)
+    mine = row.flush == flush - 1 and row.status == ExecutionStatus.RUNNING
+    raise PauseWithdrawn if mine else LeaseLost
 
 
 def request_cancel(connection: sa.Connection, execution_id: str, by: str) -> str:
@@ -236,24 +235,35 @@ def request_cancel(connection: sa.Connection, execution_id: str, by: str) -> str
 
     Returns the status it had. Raises `NotFound` and `AlreadyFinished`.
     """
+    row = locked(connection, execution_id, "cancel")
+    if not row.held:
+        _cancel_now(connection, execution_id, by)
+    elif row.cancelRequestedAt is None:
+        asked: dict[str, Any] = {"cancelRequestedAt": timestamp(), "cancelledBy": by}
+        change(connection, execution_id, ExecutionCancelRequested(by), asked)
+    return str(row.status)
+
+
+def locked(connection: sa.Connection, execution_id: str, verb: str) -> sa.Row[Any]:
+    """Return where an execution is, to be changed by the caller; `held`: a worker has it.
+
+    Raises `NotFound`, and `AlreadyFinished` which says that it cannot be done (`verb`).
+    """
+    held = sa.and_(_E.leaseOwner.is_not(None), sa.func.coalesce(_E.claimAt, 0) > now_ms())
     row = connection.execute(
-        sa.select(_E.status, _E.claimAt, _E.cancelRequestedAt, _E.leaseOwner, now_ms().label("now"))
+        sa.select(
+            _E.status, _E.reason, _E.cancelRequestedAt, _E.pauseRequestedAt, held.label("held")
+        )
         .where(_E.id == execution_id, _E.epoch.is_not(None))
         .with_for_update()
     ).one_or_none()
     if row is None:
         raise NotFound(f"Execution {execution_id[:64]} not found")
-    if row.status in _ENDED:
+    if row.status in ENDED:
         raise AlreadyFinished(
-            f"Cannot cancel execution with status '{row.status}'", extra={"status": row.status}
+            f"Cannot {verb} execution with status '{row.status}'", extra={"status": row.status}
         )
-    held = row.leaseOwner is not None and row.claimAt is not None and row.claimAt > row.now
-    if not held:
-        _cancel_now(connection, execution_id, by)
-    elif row.cancelRequestedAt is None:
-        asked: dict[str, Any] = {"cancelRequestedAt": timestamp(), "cancelledBy": by}
-        _one_event(connection, execution_id, ExecutionCancelRequested(by), asked)
-    return str(row.status)
+    return row
 
 
 def _cancel_now(connection: sa.Connection, execution_id: str, by: str) -> None:
@@ -261,13 +271,14 @@ def _cancel_now(connection: sa.Connection, execution_id: str, by: str) -> None:
     at = timestamp()
     values = _ending_values(Ending(ExecutionStatus.CANCELLED, Reason.CANCELLED), at)
     values |= {"cancelRequestedAt": at, "cancelledBy": by, "epoch": _E.epoch + 1}
-    _one_event(connection, execution_id, ExecutionCancelled(by), values)
-    _cancel_open_nodes(connection, execution_id)
+    change(connection, execution_id, ExecutionCancelled(by), values)
+    cancel_open_nodes(connection, execution_id)
 
 
-def _one_event(
+def change(
     connection: sa.Connection, execution_id: str, event: Event, values: dict[str, Any]
 ) -> None:
+    """Change an execution that no worker holds (or ask its worker for something): one event."""
     row = connection.execute(
         executions.update()
         .where(_E.id == execution_id)

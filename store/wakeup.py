@@ -17,6 +17,7 @@ class News(StrEnum):
 
     WORK = "work"
     CANCEL = "cancel"
+    PAUSE = "pause"
 
 
 class Bell:

@@ -36,12 +36,14 @@ class Timing:
     """Seconds: the delays between restarts, and the time in which everything has stopped.
 
     The first restart comes at once; the next after `backoff_first`, then twice that and so on up
-    to `backoff_max`. A child that lived for `healthy_after` starts over.
+    to `backoff_max`. A child that lived for `healthy_after` starts over: it got past
+    its start, so it is not what keeps it from starting. Longer waits would break what is promised
+    after the death of a process.
     """
 
     backoff_first: float = 0.5
-    backoff_max: float = 30.0
-    healthy_after: float = 60.0
+    backoff_max: float = 5.0
+    healthy_after: float = 10.0
     stop_within: float = 9.5
 
 

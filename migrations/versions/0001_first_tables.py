@@ -37,6 +37,11 @@ def _numbers(names: str) -> list[sa.Column[int]]:
     return [_number(name) for name in names.split()]
 
 
+def _partial(name: str, *columns: str, where: str) -> sa.Index:
+    present = sa.text(f'"{where}" IS NOT NULL')
+    return sa.Index(name, *columns, sqlite_where=present, postgresql_where=present)
+
+
 workflows = sa.Table(
     "workflows",
     metadata,
@@ -74,23 +79,18 @@ workflow_executions = sa.Table(
     _number("versionNumber"),
     # Ours. Rows of other applications have no epoch: no worker of ours touches them.
     *_columns("workflowName reason leaseOwner cancelRequestedAt cancelledBy updatedAt"),
-    *_columns("orchestrator observability prefectFlowRunId"),
+    *_columns("orchestrator observability prefectFlowRunId pauseRequestedAt"),
+    *_columns("retryOf retriedBy retryRequest queue"),
     *_numbers("seq epoch flush interruptions claimAt deadlineAt priority maxParallel"),
+    *_numbers("concurrencyLimit retentionDays"),
     *_numbers("totalNodes settledNodes completedNodes failedNodes skippedNodes"),
-    sa.Index(
-        "cauce_executions_claimable",
-        "claimAt",
-        sqlite_where=sa.text('"claimAt" IS NOT NULL'),
-        postgresql_where=sa.text('"claimAt" IS NOT NULL'),
-    ),
+    _partial("cauce_executions_claimable", "claimAt", where="claimAt"),
+    _partial("cauce_executions_by_queue", "queue", "claimAt", where="claimAt"),
+    _partial("cauce_executions_alive", "status", "workflowId", where="claimAt"),
+    _partial("cauce_executions_by_retention", "retentionDays", "completedAt", where="epoch"),
     sa.Index("cauce_executions_by_workflow", "workflowId", "createdAt", "id"),
     sa.Index("cauce_executions_by_time", "createdAt", "id"),
-    sa.Index(
-        "cauce_executions_by_owner",
-        "leaseOwner",
-        sqlite_where=sa.text('"leaseOwner" IS NOT NULL'),
-        postgresql_where=sa.text('"leaseOwner" IS NOT NULL'),
-    ),
+    _partial("cauce_executions_by_owner", "leaseOwner", where="leaseOwner"),
     _one_of(
         "status", "pending running paused completed failed cancelled", "cauce_execution_status"
     ),
@@ -182,6 +182,23 @@ payloads = sa.Table(
     _text("value", nullable=False),
     _text("createdAt", nullable=False),
     sqlite_with_rowid=False,
+)
+
+payload_uses = sa.Table(
+    "cauce_payload_uses",
+    metadata,
+    _text("executionId", primary_key=True),
+    _text("hash", primary_key=True),
+    sa.Index("cauce_payload_uses_by_hash", "hash"),
+    sqlite_with_rowid=False,
+)
+
+duties = sa.Table(
+    "cauce_duties",
+    metadata,
+    _text("name", primary_key=True),
+    _text("owner", nullable=False),
+    _number("until", nullable=False),
 )
 
 

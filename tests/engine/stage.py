@@ -22,8 +22,8 @@ from flows.segment import Worker
 from flows.worker_loop import WorkerLoop
 from store import transitions, workflows
 from store.engine import Database
+from store.new_execution import NewExecution
 from store.payloads import decode, encode
-from store.transitions import NewExecution
 from store.wakeup import Bell, News
 from store.workflows import NewWorkflow
 from tasks.resources import Resources

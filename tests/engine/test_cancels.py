@@ -36,6 +36,8 @@ async def test_a_node_that_awaits_is_cut_off(stage: Stage) -> None:
     assert "after" not in stage.calls.inputs
     statuses = {"t": "completed", "g": "cancelled", "h": "cancelled", "after": "cancelled"}
     assert await stage.nodes(execution_id) == statuses
+    ((_, _, data),) = await stage.events(execution_id, "execution.cancelled")
+    assert data == {"by": "ana"}
     assert decode(row["nodeResults"]) == {"t": {"success": True, "outputData": {}}}
 
 

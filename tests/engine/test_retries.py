@@ -8,8 +8,8 @@ import pytest
 
 from core.reuse import reusable
 from store import executions, retries
+from store.new_execution import NewExecution
 from store.payloads import decode
-from store.transitions import NewExecution
 from tests.engine.stage import Stage, line
 from tests.strategies.graphs import document, edge, node
 

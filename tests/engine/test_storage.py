@@ -2,12 +2,16 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
-from store import engine
+from core.errors import Failure
+from store import engine, transitions
+from store.journal import Journal
 from store.payloads import decode
 from tests.engine.stage import Stage, line
 from tests.strategies.graphs import node
@@ -58,3 +62,36 @@ async def test_a_locked_database_does_not_stop_the_worker(stage: Stage) -> None:
     row = await stage.ended(execution_id, 4)
     await worker.__aexit__(None, None, None)
     assert row["status"] == "completed"
+
+
+async def test_a_lock_that_outlasts_all_leases_takes_no_execution_away(stage: Stage) -> None:
+    # P7: nobody could renew, so what is expired is not abandoned
+    graph = line(node("g", "gate"), node("b", "pass"))
+    async with stage.worker("w1"), stage.worker("w2"):
+        execution_id = await stage.accept(graph)
+        await stage.running("g")
+        with locked(stage):
+            await asyncio.sleep(1.6)  # the time for which the database is locked: two leases
+        await asyncio.sleep(1.2)  # the time in which someone could take it over
+        stage.calls.gates["gate"].set()
+        row = await stage.ended(execution_id, 4)
+    assert (row["epoch"], row["interruptions"]) == (1, 0)
+    assert stage.calls.attempts == {"g": [1], "b": [1]}
+
+
+async def test_a_flush_waits_for_its_own_part_only(stage: Stage) -> None:
+    """A long chain of pure nodes keeps the journal busy; an effect beside it must begin soon."""
+    graph = line(node("a", "effect"))
+    plan, execution_id = stage.compile(graph), await stage.accept(graph)
+    claim = partial(transitions.claim, worker="w", limit=1, lease_ms=60_000, observability="full")
+    (claimed,) = await stage.database.write(claim)
+    journal = Journal(stage.database, claimed.lease)
+    journal.started(plan.nodes["a"], 1, None)
+    flushed = asyncio.create_task(journal.flush())
+    deadline = time.monotonic() + 5
+    while not flushed.done() and time.monotonic() < deadline:
+        journal.retrying(plan.nodes["a"], 1, Failure("x", "y"), 0)
+        await asyncio.sleep(0)
+    assert flushed.done()
+    assert execution_id == claimed.lease.execution_id
+    await journal.flush()

@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import Failure, LeaseLost
 from core.walk import NodeResult
+from database import workflow_executions
 from flows import worker_loop
 from store import executions, leases, transitions
 from store.changes import Lease
@@ -229,3 +230,33 @@ async def test_a_stored_document_that_cannot_run_fails(stage: Stage, stored: str
     assert (row["status"], row["reason"]) == ("failed", "invalid")
     assert row["error"].startswith("The workflow cannot run: ")
     assert await stage.nodes(row["id"]) == {"a": "cancelled"}
+
+
+async def test_an_execution_that_cannot_be_read_is_given_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # P22: it must not be taken up again for ever
+    monkeypatch.setattr(worker_loop, "POSTPONE_SECONDS", 0.01)
+    execution_id = await stage.accept(line(node("a", "value")))
+    broken = workflow_executions.update().values(inputs="{broken")
+    await stage.database.write(lambda c: c.execute(broken) and None)
+    async with stage.worker():
+        row = await stage.ended(execution_id)
+    assert (row["status"], row["reason"]) == ("failed", "crash_loop")
+
+
+@pytest.mark.parametrize("more", [{}, {"onInterrupt": "fail"}])
+async def test_a_node_that_waited_for_its_next_attempt_was_not_interrupted(
+    stage: Stage, more: dict[str, Any]
+) -> None:
+    graph = line(node("a", "effect", value=1, **more))
+    plan = stage.compile(graph)
+    execution_id = await stage.accept(graph)
+    journal = Journal(stage.database, (await claim(stage)).lease)
+    journal.started(plan.nodes["a"], 1, None)
+    journal.retrying(plan.nodes["a"], 1, Failure("http_status", "It said 500."), 60)
+    await journal.flush()
+    async with stage.worker():
+        row = await stage.ended(execution_id)
+    assert (row["status"], stage.calls.attempts["a"]) == ("completed", [2])
+    assert await stage.events(execution_id, "node.interrupted") == []

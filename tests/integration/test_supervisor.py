@@ -124,9 +124,9 @@ async def test_a_child_that_keeps_dying_is_started_ever_more_slowly(bench: Bench
 
 def test_back_off_starts_over_after_a_healthy_life() -> None:
     backoff = Backoff(Timing())
-    assert [backoff.after(1) for _ in range(10)] == [0, 0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-    assert [backoff.after(61), backoff.after(1)] == [0, 0.5]
-    assert [backoff.after(0) for _ in range(3000)][-1] == 30
+    assert [backoff.after(1) for _ in range(8)] == [0, 0.5, 1, 2, 4, 5, 5, 5]
+    assert [backoff.after(11), backoff.after(1)] == [0, 0.5]
+    assert [backoff.after(0) for _ in range(3000)][-1] == 5
 
 
 async def test_a_program_that_is_not_there_is_told_and_tried_again(bench: Bench) -> None:

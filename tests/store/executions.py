@@ -9,7 +9,8 @@ from store import transitions, workflows
 from store.changes import Lease
 from store.engine import Database
 from store.journal import Journal
-from store.transitions import Claimed, NewExecution
+from store.new_execution import NewExecution
+from store.transitions import Claimed
 from store.workflows import NewWorkflow
 
 NODES = tuple(PlanNode(f"n{index}", "addField", f"Node {index}", {}) for index in range(3))

@@ -81,5 +81,7 @@ async def test_a_locked_file_is_unavailable_for_writes_and_fine_for_reads(
 async def test_equal_payloads_are_stored_once(database: Database) -> None:
     large = Stored.of("x" * 70_000)
     rows = payload_rows([large, large])
-    await asyncio.gather(*(database.write(partial(insert_payloads, rows=rows)) for _ in range(5)))
+    await asyncio.gather(
+        *(database.write(partial(insert_payloads, rows=rows, execution_id="e")) for _ in range(5))
+    )
     assert await database.read(stored) == [large.hash]

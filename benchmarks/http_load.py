@@ -1,4 +1,4 @@
-"""A client that costs little: HTTP/1.1 over kept connections, so that the load is not the measure."""
+"""A client that costs little: HTTP/1.1 over kept connections. The load must not be the measure."""
 
 import asyncio
 import statistics

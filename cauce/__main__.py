@@ -20,7 +20,7 @@ def main() -> int:
     and are found only in the folder that it runs from.
     """
     script = application() / "start_service.py"
-    service = subprocess.Popen([sys.executable, str(script), *sys.argv[1:]])
+    service = subprocess.Popen([sys.executable, str(script), *sys.argv[1:]])  # noqa: S603 (ours)
     while True:
         try:
             return service.wait()

@@ -25,6 +25,7 @@ class Circuit:
         self._clock = clock
         self._open_until = 0.0
         self._reachable = True
+        self._answered = False
         self._opened = asyncio.Event()
 
     @property
@@ -51,15 +52,17 @@ class Circuit:
 
     def reachable(self, answer: bool) -> None:
         """Note what a probe found."""
+        self._answered = self._answered or answer
         if answer == self._reachable:
             return
         self._reachable = answer
         if answer:
             self._opened.clear()
-            log.info("Prefect answers again: executions are shown there")
+            log.info("Prefect answers: executions are shown there")
         else:
             self._opened.set()
-            log.warning("Prefect cannot be reached: executions run without being shown there")
+            level = logging.WARNING if self._answered else logging.DEBUG  # it may just be starting
+            log.log(level, "Prefect cannot be reached: executions run without being shown there")
 
 
 @asynccontextmanager

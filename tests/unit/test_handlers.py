@@ -59,7 +59,7 @@ async def test_a_handler_is_a_node_type(resources: Resources) -> None:
 async def test_the_retries_of_a_prefect_task_are_the_nodes_default() -> None:
     double = TYPES["double"]
     assert double.retry is not None
-    policy = double.retry(None)
+    policy = double.retry({})
     assert policy == RetryPolicy(attempts=3, delay=0.5, backoff=1.0, jitter=0.0)
     assert policy.allows(1, "node_error", retryable=True)
     assert TYPES["says_no"].retry is None

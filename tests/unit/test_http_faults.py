@@ -113,7 +113,8 @@ async def test_no_fault_leaks_a_connection() -> None:
                 *(node.failed(target.url(path), httpTimeout=0.3) for path in paths * 4)
             )
             await until(lambda: target.open_connections == 0, "every connection is closed")
-            assert process.num_fds() == before
+            # A fault that leaks does so each of the four times; the process may open one itself.
+            assert process.num_fds() - before < 4
             assert (await node.completed(target.url())).output == {"ok": True}
         await until(lambda: target.open_connections == 0, "the idle connection is closed")
 

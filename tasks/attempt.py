@@ -47,7 +47,7 @@ async def run_attempt(
         return _failed(error.failure, context)
     except TimeoutError:
         return _failed(Failure("timeout", _late(limit), retryable=True), context)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a library that exits must not end the worker
         return _unexpected(error, context)
 
 
@@ -94,7 +94,7 @@ def _late(limit: float | None) -> str:
     return f"The node took longer than {limit:g} seconds." if limit else "The node took too long."
 
 
-def _unexpected(error: Exception, context: NodeContext) -> Failed:
+def _unexpected(error: BaseException, context: NodeContext) -> Failed:
     message = redacted(f"{type(error).__name__}: {error}", context.settings)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     logger.error(

@@ -19,7 +19,7 @@ from tasks.handlers import AnyConfig
 from tasks.load import load_node_types
 from tasks.outcomes import Completed, Failed
 from tasks.output_check import normal_form
-from tasks.registry import NodeConfig, NodeFunction, NodeType
+from tasks.registry import NodeConfig, NodeFunction, NodeType, Registry, node
 from tests.attempts import attempt, completed, failed, settings
 
 
@@ -260,3 +260,20 @@ def test_no_input_or_configuration_makes_an_attempt_raise(
     assert isinstance(outcome, Completed | Failed)
     if isinstance(outcome, Failed):
         assert outcome.failure.code != "node_error", outcome
+
+
+class ExitConfig(NodeConfig):
+    """Nothing to set."""
+
+
+async def test_a_node_that_exits_fails_and_takes_nobody_with_it() -> None:
+    # P22: a library that calls sys.exit must not end the worker
+    registry = Registry()
+
+    @node("exits", registry=registry)
+    async def exits(config: ExitConfig, data: Any, context: NodeContext) -> None:
+        """Leaves."""
+        raise SystemExit(3)
+
+    failure = await failed(registry.types()["exits"], {})
+    assert (failure.code, failure.message) == ("node_error", "SystemExit: 3")
